@@ -28,6 +28,7 @@ class FaultCode(enum.StrEnum):
 
     OTHER = "other"
     CREDENTIALS = "credentials"  #: Reddit rejects the client id and secret
+    INSTANCE_TAKEN = "instance_taken"  #: another machine of the cluster has the same name
     TOO_MANY_FAILURES = "too_many_failures"  #: it crashed repeatedly
 
 
@@ -43,6 +44,12 @@ class PermanentError(GaplessError):
     """An error that no retry repairs: the process parks (FATAL) until a person acts."""
 
     code: ClassVar[FaultCode] = FaultCode.OTHER
+
+
+class InstanceTakenError(PermanentError):
+    """Another machine of the cluster has the same name."""
+
+    code = FaultCode.INSTANCE_TAKEN
 
 
 @dataclass(frozen=True, slots=True)

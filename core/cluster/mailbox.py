@@ -8,9 +8,10 @@ gaps) into its spool, in one transaction, and notes the `term` there. The publis
 check against these names until its term is noted.
 """
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ CREATE TABLE IF NOT EXISTS adoptions (
     stream TEXT,
     term TEXT NOT NULL,
     state TEXT NOT NULL,                     -- JSON of a ShardState, or null
+    spool_id TEXT NOT NULL,                  -- of the spool that may adopt it; empty: any
     PRIMARY KEY (shard, stream)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (
@@ -31,8 +33,10 @@ CREATE TABLE IF NOT EXISTS names (
     name TEXT,
     shard INTEGER NOT NULL,
     subreddit TEXT NOT NULL,
+    created REAL NOT NULL,                   -- created_utc, seconds; 0: unknown
     PRIMARY KEY (stream, name)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_by_shard ON names (shard, stream);
 CREATE TABLE IF NOT EXISTS leftovers (
     stream TEXT,
     shard INTEGER,
@@ -47,10 +51,11 @@ CREATE TABLE IF NOT EXISTS leftovers (
 
 
 class Name(NamedTuple):
-    """The fullname of a delivered item, and its subreddit in lower case."""
+    """The fullname of a delivered item, its subreddit in lower case, and its created_utc (seconds; 0: unknown)."""
 
     name: str
     subreddit: str
+    created: float = 0.0
 
 
 class Leftover(NamedTuple):
@@ -120,17 +125,28 @@ class ShardState:
 class Adoption:
     """The state of a shard that a stream takes over, and the term to note in the spool.
 
-    `state` None: this machine's spool wrote it last, or nobody did: the spool keeps what it has.
+    `state` None: this machine's spool wrote it last, or nobody did: the spool keeps what it has. `spool_id` is that of
+    the spool for which it was written: another spool, after a loss, waits for the next adoption. Empty: any spool.
     """
 
     shard: int
     term: str
     state: ShardState | None
+    spool_id: str = ""
 
 
-def _adoption(shard: int, term: str, text: str) -> Adoption:
+def _adoption(shard: int, term: str, text: str, spool_id: str) -> Adoption:
     stored = json.loads(text)
-    return Adoption(int(shard), str(term), None if stored is None else ShardState.from_fields(stored))
+    state = None if stored is None else ShardState.from_fields(stored)
+    return Adoption(int(shard), str(term), state, str(spool_id))
+
+
+class Term(NamedTuple):
+    """The term of an adoption, its spool, and whether it has a state to take over."""
+
+    term: str
+    spool_id: str
+    with_state: bool
 
 
 def mailbox_path(state_dir: Path) -> Path:
@@ -151,14 +167,14 @@ class MailboxWriter:
         """Return the shards of this machine as last written."""
         return {int(shard) for (shard,) in self._connection.execute("SELECT shard FROM shards")}
 
-    def terms(self) -> dict[tuple[int, str], str]:
-        """Return the term of each adoption, by shard and stream."""
-        rows = self._connection.execute("SELECT shard, stream, term FROM adoptions")
-        return {(int(shard), str(stream)): str(term) for shard, stream, term in rows}
+    def terms(self) -> dict[tuple[int, str], Term]:
+        """Return what is to be adopted, without the states, by shard and stream."""
+        rows = self._connection.execute("SELECT shard, stream, term, spool_id, state <> 'null' FROM adoptions")
+        return {(int(row[0]), str(row[1])): Term(str(row[2]), str(row[3]), bool(row[4])) for row in rows}
 
     def adoption(self, shard: int, stream: str) -> Adoption | None:
         """Return what the stream is to adopt, or has adopted, of a shard; None before there is something."""
-        query = "SELECT term, state FROM adoptions WHERE shard = ? AND stream = ?"
+        query = "SELECT term, state, spool_id FROM adoptions WHERE shard = ? AND stream = ?"
         row = self._connection.execute(query, (shard, stream)).fetchone()
         return None if row is None else _adoption(shard, *row)
 
@@ -169,7 +185,8 @@ class MailboxWriter:
             for stream, one in adoptions.items():
                 state = "null" if one.state is None else json.dumps(one.state.fields())
                 connection.execute(
-                    "INSERT OR REPLACE INTO adoptions VALUES (?, ?, ?, ?)", (shard, stream, one.term, state)
+                    "INSERT OR REPLACE INTO adoptions VALUES (?, ?, ?, ?, ?)",
+                    (shard, stream, one.term, state, one.spool_id),
                 )
 
     def release(self, shards: Iterable[int]) -> None:
@@ -181,10 +198,10 @@ class MailboxWriter:
 
     def store_names(self, shard: int, stream: str, names: Iterable[Name]) -> None:
         """Replace the names of a shard's delivered items, before `own` makes the shard this machine's."""
-        rows = [(stream, name, shard, subreddit) for name, subreddit in names]
+        rows = [(stream, one.name, shard, one.subreddit, one.created) for one in names]
         with transaction(self._connection) as connection:
             connection.execute("DELETE FROM names WHERE shard = ? AND stream = ?", (shard, stream))
-            connection.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", rows)
 
     def holds(self, stream: str, name: str) -> bool:
         """Return whether this item was delivered before this machine took over its shard."""
@@ -243,15 +260,31 @@ class MailboxReader:
         """Return the shards of this machine."""
         return frozenset(int(shard) for (shard,) in self._connection.execute("SELECT shard FROM shards"))
 
+    def terms(self, stream: str) -> dict[int, Term]:
+        """Return of each shard what `adoptions` returns, without the states."""
+        query = "SELECT shard, term, spool_id, state <> 'null' FROM adoptions WHERE stream = ?"
+        rows = self._connection.execute(query, (stream,))
+        return {int(shard): Term(str(term), str(spool_id), bool(state)) for shard, term, spool_id, state in rows}
+
     def adoptions(self, stream: str) -> list[Adoption]:
         """Return what the stream is to adopt, or has adopted, of each shard."""
-        rows = self._connection.execute("SELECT shard, term, state FROM adoptions WHERE stream = ?", (stream,))
-        return [_adoption(*row) for row in rows.fetchall()]
+        query = "SELECT shard, term, state, spool_id FROM adoptions WHERE stream = ?"
+        return [_adoption(*row) for row in self._connection.execute(query, (stream,)).fetchall()]
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads inside see the file as of one moment."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
     def names(self, shard: int, stream: str) -> list[Name]:
         """Return the names of delivered items of a shard."""
-        query = "SELECT name, subreddit FROM names WHERE shard = ? AND stream = ?"
-        return [Name(*row) for row in self._connection.execute(query, (shard, stream))]
+        query = "SELECT name, subreddit, created FROM names WHERE shard = ? AND stream = ?"
+        new = tuple.__new__  # there may be hundreds of thousands
+        return [new(Name, row) for row in self._connection.execute(query, (shard, stream))]
 
     def leftovers(self, stream: str, shard: int, after: int, limit: int = 500) -> list[Leftover]:
         """Return leftovers of a shard with a position > `after`, ascending."""

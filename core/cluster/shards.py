@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 #: The key order of a record puts its own fields before any text that people wrote (see streams.record).
 _SUBREDDIT = b'"subreddit":"'
+_CREATED = b'"created_utc":'
 
 #: Listings of other subreddits' items.
 _COLLECTIVE = frozenset({"all", "popular", "mod", "friends"})
@@ -51,6 +52,16 @@ def subreddit_of(value: bytes) -> str:
         return ""
     start += len(_SUBREDDIT)
     return value[start : value.find(b'"', start)].decode(errors="replace")
+
+
+def created_of(value: bytes) -> float:
+    """Return the field `created_utc` of a record, seconds, in the same way; 0 if there is none."""
+    start = value.find(_CREATED)
+    if start < 0:
+        return 0.0
+    start += len(_CREATED)
+    digits = value[start : start + 12].partition(b",")[0].rstrip(b"}")
+    return float(digits) if digits.isdigit() else 0.0
 
 
 def instance_name(host: str, state_dir: str) -> str:

@@ -3,9 +3,18 @@
 import re
 from collections.abc import Iterator
 
+from core.config.addresses import EMBEDDED
 from core.config.sections import Config
 from core.errors import Problem
 from core.masking.redact import show
+
+#: Limits of `cluster.session_timeout`, seconds: below, a pause of the network looks like a death; the upper one is
+#: the brokers' default group.max.session.timeout.ms.
+_SHORTEST_SESSION_S = 1.0
+_LONGEST_SESSION_S = 1800.0
+
+#: Default of the brokers' group.min.session.timeout.ms, in seconds.
+BROKERS_SHORTEST_SESSION_S = 6.0
 
 _DOTENV = {
     "client_id": "REDDIT_CLIENT_ID=",
@@ -30,9 +39,36 @@ def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
         yield _empty("reddit.subreddits", "or set both streams.submissions and streams.comments to false")
     if config.scraper.enabled and not config.scraper.subreddits:
         yield _empty("scraper.subreddits", "or set scraper.enabled = false")
+    if config.cluster.enabled:
+        yield from _cluster(config)
     if credentials:
         yield from _missing_credentials(config)
         yield from _placeholders(config)
+
+
+def _cluster(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each setting with which several machines cannot share the subreddits."""
+    servers, timeout = config.kafka.bootstrap_servers, config.cluster.session_timeout
+    if servers == EMBEDDED:
+        advice = "must name brokers that every machine of the cluster reaches, or set cluster.enabled = false"
+        yield Problem("kafka.bootstrap_servers", advice, f'"{servers}"')
+    if not config.streams.enabled:
+        advice = "shares the subreddits of the streams, and both are off: set it to false, or switch a stream on"
+        yield Problem("cluster.enabled", advice, "true")
+    if not _SHORTEST_SESSION_S <= timeout <= _LONGEST_SESSION_S:
+        advice = f'must be from "{_SHORTEST_SESSION_S:g}s" to "30m", such as "6s"'
+        yield Problem("cluster.session_timeout", advice, f"{timeout:g}")
+
+
+def session_advice(config: Config) -> str:
+    """Return what to know of a session time-out that brokers refuse with their default settings; empty: nothing."""
+    timeout = config.cluster.session_timeout
+    if not config.cluster.enabled or timeout >= BROKERS_SHORTEST_SESSION_S:
+        return ""
+    return (
+        f"cluster.session_timeout = {timeout:g} s is less than brokers allow by default: set it to 6 s or more, or "
+        f"group.min.session.timeout.ms = {timeout * 1000:.0f} or less on every broker"
+    )
 
 
 def _placeholders(config: Config) -> Iterator[Problem]:

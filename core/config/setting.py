@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import TypeVar
 
 from core.masking.redact import show
@@ -9,6 +10,9 @@ from core.masking.redact import show
 T = TypeVar("T")
 
 _METADATA = "setting"
+
+#: Every key has a variable of this form: GAPLESS_TABLE__KEY.
+PREFIX = "GAPLESS_"
 
 #: Replaces a value that may hold a secret.
 HIDDEN = "(hidden)"
@@ -36,9 +40,30 @@ class Setting:
     in_file: bool = True
     plain: Callable[[object], bool] = _always
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables that set the key, the stronger first."""
+        table, _, leaf = self.key.partition(".")
+        general = f"{PREFIX}{table}__{leaf}".upper()
+        return (self.variable, general) if self.variable else (general,)
+
+    def from_text(self, text: str) -> object:
+        """Return the value of a variable: text where the key holds text, otherwise TOML if it is valid TOML."""
+        return text if isinstance(self.default, str | Path) else toml_or_text(text)
+
     def show(self, raw: object, key: str = "") -> str:
         """Format a wrong value for display; of one that may hold a secret, nothing."""
         return HIDDEN if self.secret or not self.plain(raw) else show(raw, key or self.key)
+
+
+def toml_or_text(text: str) -> object:
+    """Return the TOML value that the text is, or the text itself."""
+    import tomllib  # noqa: PLC0415 (only the supervisor reads the configuration: memory)
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from core.config.setting import Setting
+from core.config.setting import PREFIX, Setting
 from core.config.variables import bare
 from core.errors import Problem
+
+#: Variables of librdkafka's properties: dots become "_".
+_PROPERTY = f"{PREFIX}KAFKA__PRODUCER__"
 
 COMMAND_LINE = "from the command line"
 FILE = ""  # the message already names the file
@@ -40,11 +43,19 @@ def from_variables(variables: Mapping[str, str | None], settings: Iterable[Setti
     Quotes and spaces around a value are reported by core.config.variables, and removed here.
     """
     settings = list(settings)
-    known = [setting.variable for setting in settings if setting.variable]
+    known = [name for setting in settings for name in setting.variables]
     for setting in settings:
-        raw = variables.get(setting.variable) if setting.variable else None
-        if raw is not None and raw.strip():
-            yield RawValue(setting.key, bare(raw, known), f"{setting.variable} {origin}")
+        for name in setting.variables:
+            raw = variables.get(name)
+            if raw is not None and raw.strip():
+                yield RawValue(setting.key, setting.from_text(bare(raw, known)), f"{name} {origin}")
+    properties = {
+        name.removeprefix(_PROPERTY).lower().replace("_", "."): bare(raw, known)
+        for name, raw in variables.items()
+        if name.startswith(_PROPERTY) and raw is not None and raw.strip()
+    }
+    if properties:
+        yield RawValue("kafka.producer", properties, f"{_PROPERTY}… {origin}")
 
 
 def dotenv_file(config_path: Path | None) -> Path | None:

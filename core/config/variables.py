@@ -7,7 +7,8 @@ a prompt, its own name, or a byte order mark. Each would be sent to Reddit, Kafk
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from core.config.setting import HIDDEN, Setting
+from core.config.setting import HIDDEN, PREFIX, Setting
+from core.config.suggestions import nearest_key
 from core.errors import Problem
 
 _QUOTES = "\"'`\u00ab\u00bb" + "".join(map(chr, range(0x2018, 0x2020)))  # including those of word processors
@@ -18,7 +19,7 @@ _SETTER = r"(?:export\s+|set\s+|setx\s+|\$env:)?"
 
 def problems_of(variables: Mapping[str, str | None], settings: Collection[Setting], origin: str) -> Iterator[Problem]:
     """Yield a problem for quotes or white space around the value or name of each variable that we read."""
-    known = {setting.variable: setting for setting in settings if setting.variable}
+    known = {name: setting for setting in settings for name in setting.variables}
     for name, setting in known.items():
         value = variables.get(name)
         if value is None or not (advice := _advice(value, known)):
@@ -30,6 +31,19 @@ def problems_of(variables: Mapping[str, str | None], settings: Collection[Settin
         bare = re.sub(rf"^{_SETTER}", "", name.strip(_QUOTES + _INVISIBLE + " \t\r\n")).strip()
         if bare != name and bare in known and bare not in variables:
             yield Problem(bare, f"is set under the name {name!r}: remove the characters around the name", None, origin)
+        elif _is_key(name) and name not in known:
+            near = nearest_key(_dotted(name), [_dotted(other) for other in known if other.startswith(PREFIX)])
+            advice = f"names no key; the nearest one is {PREFIX}{near.replace('.', '__').upper()}"
+            yield Problem(name, advice, None, origin)
+
+
+def _is_key(name: str) -> bool:
+    """Return whether it has the form of a key's variable; the properties of the producer are librdkafka's."""
+    return name.startswith(PREFIX) and "__" in name and not name.startswith(f"{PREFIX}KAFKA__PRODUCER__")
+
+
+def _dotted(name: str) -> str:
+    return name.removeprefix(PREFIX).lower().replace("__", ".")
 
 
 def bare(value: str, known: Collection[str | None]) -> str:

@@ -19,6 +19,7 @@ import structlog
 from core.errors import TransientError
 from core.reddit import quota as arithmetic
 from core.reddit import quota_answers
+from core.reddit.bounds import number
 from core.reddit.quota import GRANT_LIFETIME, STORED, Priority, Quota, RateHeaders
 from core.storage.file_guard import FileChange, FileGuard
 from core.storage.lock_file import LockHeld, describe, holders, take_lock
@@ -32,6 +33,8 @@ _COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 # qualified: SQLite reads a bare "name" of a missing column as a text
 _SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in STORED) + " FROM quota"  # noqa: S608 (constants)
 
+_SELECT_GRANTS_AND_SHARE = "SELECT count(*), (SELECT per_minute FROM share WHERE at > ?) FROM grants"
+
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS quota (id INTEGER PRIMARY KEY CHECK (id = 1), "
     + ", ".join(f'"{name}" REAL' for name in STORED)
@@ -39,6 +42,9 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS grants (id INTEGER PRIMARY KEY AUTOINCREMENT, process TEXT, at REAL)",
     "CREATE TABLE IF NOT EXISTS requests (process TEXT, status TEXT, count INTEGER, PRIMARY KEY (process, status))",
     "CREATE TABLE IF NOT EXISTS wishes (process TEXT PRIMARY KEY, needed REAL, wished REAL, at REAL)",
+    # several machines: this one's share of the client's quota, and when a scraper last asked for a request
+    "CREATE TABLE IF NOT EXISTS share (id INTEGER PRIMARY KEY CHECK (id = 1), per_minute REAL, at REAL)",
+    "CREATE TABLE IF NOT EXISTS crawlers (process TEXT PRIMARY KEY, at REAL)",
 )
 
 
@@ -57,7 +63,13 @@ _LOCK_TIMEOUT_S = 3.0
 
 
 #: A process that has not repeated its wishes for this time no longer has any, seconds.
-_WISHES_LAST_S = 60.0
+WISHES_LAST_S = 60.0
+
+#: The publisher repeats a share every few seconds. After this time without it, this machine is no longer in a cluster.
+_SHARE_LASTS_S = 86_400.0
+
+#: Seconds between two notes that a scraper asks for requests.
+_NOTE_CRAWLER_EVERY_S = 10.0
 
 
 class Wishes(NamedTuple):
@@ -105,6 +117,7 @@ class Limiter:
         #: last stored by this process: a file that is lost, or restored from a copy, must not lift a limit
         self._latest: Quota | None = None
         self._latest_grant = 0
+        self._crawler_noted_at = float("-inf")
         self._guard = FileGuard(self._path, sole_writer=False)
         self._connection: sqlite3.Connection | None = None
         with self._explained():
@@ -172,6 +185,9 @@ class Limiter:
             return
         now = self._clock()
         with transaction(connection):
+            if self._latest.part < 1.0:
+                stored = (self._latest.part * self._per_minute, now)
+                connection.execute("INSERT OR IGNORE INTO share VALUES (1, ?, ?)", stored)
             known = _load(connection, now, self._per_minute)
             ours = arithmetic.advance(self._latest, now, self._per_minute)
             connection.execute(_STORE, _values(arithmetic.stricter(known, ours)))
@@ -211,6 +227,9 @@ class Limiter:
         """Return a grant for one request, or the time to wait."""
         now = self._clock()
         with self._change(now) as change:
+            if priority is Priority.SCRAPER and not 0.0 <= now - self._crawler_noted_at < _NOTE_CRAWLER_EVERY_S:
+                change.connection.execute("INSERT OR REPLACE INTO crawlers VALUES (?, ?)", (self._process, now))
+                self._crawler_noted_at = now
             seconds = arithmetic.wait_for(change.quota, priority, now)
             if seconds > 0:
                 return Wait(seconds)
@@ -252,9 +271,18 @@ class Limiter:
             connection.execute("INSERT OR REPLACE INTO wishes VALUES (?, ?, ?, ?)", (self._process, *own, now))
             rows = connection.execute(
                 "SELECT needed, wished FROM wishes WHERE process != ? AND at BETWEEN ? AND ?",
-                (self._process, now - _WISHES_LAST_S, now + _WISHES_LAST_S),
+                (self._process, now - WISHES_LAST_S, now + WISHES_LAST_S),
             )
             return [Wishes(max(0.0, needed), max(0.0, needed, wished)) for needed, wished in rows]
+
+    def store_share(self, per_minute: float | None) -> None:
+        """Limit all processes of this machine to this share of the client's quota; None: it has all of it."""
+        with self._explained(), transaction(self._current()) as connection:
+            if per_minute is None:
+                connection.execute("DELETE FROM share")
+            else:
+                row = (per_minute, self._clock())
+                connection.execute("INSERT OR REPLACE INTO share VALUES (1, ?, ?)", row)
 
     def state(self) -> Quota:
         """Return the current window."""
@@ -350,16 +378,17 @@ def _load(connection: sqlite3.Connection, now: float, per_minute: float, own: in
     # a grant from the future: the clock was set back
     limits = (now - GRANT_LIFETIME, now + GRANT_LIFETIME)
     expired = connection.execute("DELETE FROM grants WHERE at < ? OR at > ?", limits).rowcount
-    outstanding = own + connection.execute("SELECT count(*) FROM grants").fetchone()[0]
+    outstanding, share = connection.execute(_SELECT_GRANTS_AND_SHARE, (now - _SHARE_LASTS_S,)).fetchone()
     row = connection.execute(_SELECT).fetchone()
     stored = dict(zip(STORED, row, strict=True)) if row else {}
-    quota = arithmetic.restored(stored, outstanding, arithmetic.allowance(per_minute))
-    return arithmetic.advance(arithmetic.expired(quota, expired), now, per_minute)
+    quota = arithmetic.restored(stored, own + outstanding, arithmetic.allowance(per_minute))
+    part = arithmetic.part_of(number(share), per_minute)
+    return arithmetic.advance(arithmetic.expired(quota, expired), now, per_minute, part)
 
 
 def read_quota(state_dir: Path) -> Quota | None:
     """Return the window as last stored, None before the first request; never creates the file."""
-    with _reading(state_dir) as connection:
+    with reading(state_dir) as connection:
         if connection is None:
             return None
         # only existing columns: the file may be of an older version and not opened since
@@ -375,7 +404,7 @@ def read_quota(state_dir: Path) -> Quota | None:
 
 def read_requests(state_dir: Path) -> dict[tuple[str, str], int]:
     """Return the number of requests of each process, by status: {(process, status): count}."""
-    with _reading(state_dir) as connection:
+    with reading(state_dir) as connection:
         if connection is None:
             return {}
         return {(process, status): count for process, status, count in connection.execute("SELECT * FROM requests")}
@@ -391,7 +420,8 @@ def read_counters(state_dir: Path) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _reading(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(state_dir: Path) -> Iterator[sqlite3.Connection | None]:
+    """Yield a connection that only reads the file; None while there is none."""
     path = limiter_path(state_dir)
     if not path.exists():
         yield None

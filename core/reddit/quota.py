@@ -38,6 +38,9 @@ _PACE_MEMORY = 120.0
 #: Until the streams' pace is known: the share of the quota that may be theirs.
 _FIRST_SHARE = 0.5
 
+#: The least part of the client's quota that a machine has.
+_LEAST_PART = 0.001
+
 
 class Priority(enum.IntEnum):
     """The priority of a request: streams first, then the streams' scans for late items, then the scraper."""
@@ -56,6 +59,8 @@ class Quota:
     requests per window; `sent` are our own since `sent_since`, which follows Reddit's windows once `aligned`.
     `read_at` is when rate headers last arrived; `probe_at` the earliest time of the next test request while all wait.
     `contradicted` are served test requests in a row whose answers do not correct the claim that nothing remains.
+    `part` is this machine's part of the client's quota, 0 to 1: 1 unless several machines share it. `limit`, `used` and
+    `allowed` are those of the whole client; `sent`, `outstanding` and `stream_pace` those of this machine.
     """
 
     limit: float
@@ -74,20 +79,29 @@ class Quota:
     read_at: float = 0.0
     probe_at: float = 0.0
     contradicted: int = 0
+    part: float = 1.0
     allowed: float = math.inf
 
     def remaining(self) -> float:
-        """Return the number of requests that may still be sent in this window."""
-        return max(0.0, min(self.limit - self.used, self.allowed - self.sent) - self.outstanding)
+        """Return the number of requests that this machine may still send in this window.
+
+        Of what the headers leave to the client it uses its part only: the other machines read the same headers.
+        """
+        client = self.limit - self.used
+        return max(0.0, min(client * self.part, self.allowed * self.part - self.sent) - self.outstanding)
 
     def own_remaining(self) -> float:
         """Return the number of requests that our own count leaves, ignoring the headers."""
-        return self.allowed - self.sent - self.outstanding
+        return self.allowed * self.part - self.sent - self.outstanding
+
+    def own_limit(self) -> float:
+        """Return the number of requests that this machine may send in a whole window."""
+        return self.limit * self.part
 
     def spare(self, now: float) -> float:
         """Return the rest of the window relative to an even pace: 1 on pace, above 1 there is room, 0 nothing left."""
         share_left = max(0.0, self.reset_at - now) / WINDOW
-        return self.remaining() / self.limit / share_left if share_left > 0 else float(self.remaining() > 0)
+        return self.remaining() / self.own_limit() / share_left if share_left > 0 else float(self.remaining() > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,8 @@ def restored(stored: Mapping[str, Any], outstanding: int, allowed: float = math.
     for name in ("refusals", "contradicted"):
         known[name] = int(min(max(known[name], 0.0), MOST_IN_A_ROW))
     known["aligned"] = known["aligned"] == 1.0
+    if not _LEAST_PART <= known["part"] <= 1.0:
+        known["part"] = 1.0
     return Quota(**known, outstanding=outstanding, allowed=allowed)
 
 
@@ -131,22 +147,49 @@ def allowance(per_minute: float) -> float:
     return max(1.0, per_minute * WINDOW / 60.0)
 
 
-def advance(quota: Quota, now: float, per_minute: float) -> Quota:
-    """Advance to this moment: clip what is stored, and begin a new window when the old one is over."""
+def own_count_restarts(quota: Quota, now: float) -> bool:
+    """Return whether our own count follows a window of the headers that begins now."""
+    return not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER
+
+
+def part_of(share: float | None, per_minute: float) -> float:
+    """Return the part of the client's quota that a share in requests per minute is; None: all of it."""
+    if share is None or share >= per_minute:
+        return 1.0
+    return max(_LEAST_PART, share / per_minute)
+
+
+def advance(quota: Quota, now: float, per_minute: float, part: float | None = None) -> Quota:
+    """Advance to this moment: clip what is stored, and begin a new window when the old one is over.
+
+    `part` is this machine's part of the quota from now on; None: it stays.
+    """
     allowed = allowance(per_minute)
     quota = _bounded(quota, now, allowed)
     if now - quota.sent_since >= WINDOW:
         quota = replace(quota, sent=0.0, sent_since=now, aligned=False)
+    if part is not None and part != quota.part:
+        quota = _with_part(quota, now, part)
     if now < quota.reset_at:
         return quota
     if quota.window_start == 0.0:
-        quota = replace(quota, stream_pace=_FIRST_SHARE * allowed / WINDOW, stream_at=now)
+        quota = replace(quota, stream_pace=_FIRST_SHARE * quota.part * allowed / WINDOW, stream_at=now)
     changes: Changes = {"limit": allowed, "used": 0.0, "window_start": now, "reset_at": now + WINDOW}
-    if not quota.aligned or now - quota.sent_since >= WINDOW - _SHORTER:
+    if own_count_restarts(quota, now):
         # when headers named the reset, our own count restarts at Reddit's moment
         known = quota.read_at >= quota.window_start and now - quota.reset_at < WINDOW
         changes |= {"sent": 0.0, "sent_since": quota.reset_at if known else now, "aligned": known}
     return replace(quota, **changes)
+
+
+def _with_part(quota: Quota, now: float, part: float) -> Quota:
+    """Change this machine's part for the rest of the window.
+
+    Our own count changes by what the difference would have allowed in the time that has passed: a larger part adds only
+    requests of the time that is left, a smaller one takes only those.
+    """
+    passed = min(max(0.0, now - quota.sent_since), WINDOW) / WINDOW
+    return replace(quota, part=part, sent=max(0.0, quota.sent + (part - quota.part) * quota.allowed * passed))
 
 
 def _bounded(quota: Quota, now: float, allowed: float) -> Quota:
@@ -238,9 +281,9 @@ def _reserve(quota: Quota, priority: Priority, now: float) -> float:
         return 0.0
     need = _pace(quota, now) * max(0.0, quota.reset_at - now)
     if priority is Priority.SCRAPER:
-        return need + 0.1 * quota.limit
+        return need + 0.1 * quota.own_limit()
     # scans for late items belong to the streams: they must not starve completely while polls could use everything
-    return min(need + 0.02 * quota.limit, 0.8 * quota.limit)
+    return min(need + 0.02 * quota.own_limit(), 0.8 * quota.own_limit())
 
 
 def _pace(quota: Quota, now: float) -> float:

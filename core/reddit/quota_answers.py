@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from core.reddit import bounds
 from core.reddit.bounds import FIRST_PROBE, PROBE_INTERVAL
-from core.reddit.quota import MOST_IN_A_ROW, SAME_RESET, WINDOW, Changes, Quota, RateHeaders, allowance
+from core.reddit.quota import (
+    MOST_IN_A_ROW,
+    SAME_RESET,
+    WINDOW,
+    Changes,
+    Quota,
+    RateHeaders,
+    allowance,
+    own_count_restarts,
+)
 
 #: Waits after a 429 that names no time: one step further per refusal in a row (seconds).
 LADDER = (60.0, 120.0, 240.0, 480.0, 600.0)
@@ -87,10 +96,13 @@ def _from_headers(quota: Quota, headers: RateHeaders | None, sent_at: float, now
         "window_start": window_start,
         "read_at": now,
     }
+    if not same_window and reset_at > quota.reset_at + SAME_RESET and own_count_restarts(quota, window_start):
+        # an answer of the next window came before our clock reached the end of this one
+        changes |= {"sent": 1.0, "sent_since": window_start, "aligned": True}
     if quota.read_at == 0.0 and limit < quota.limit:
         # the first estimate of the pace is a share of the limit; with too high a limit it would block the others
         changes["stream_pace"] = quota.stream_pace * limit / quota.limit
-    if limit - used < max(1, quota.outstanding):
+    if (limit - used) * quota.part < max(1, quota.outstanding):
         changes["probe_at"] = max(quota.probe_at, now + FIRST_PROBE)
     return changes
 

@@ -7,6 +7,7 @@ are written in one statement.
 import json
 import sqlite3
 from collections.abc import Mapping
+from typing import Any
 
 from core.spool.model import Batch, Gap, Record
 
@@ -44,6 +45,8 @@ def write_batch(
     if len(kept) < len(cursor):
         deleted = [(key,) for key, text in cursor.items() if text is None]
         connection.executemany("DELETE FROM cursor WHERE key = ?", deleted)
+    if batch.dropped_gaps:
+        connection.executemany("DELETE FROM gaps WHERE id = ?", [(gap_id,) for gap_id in batch.dropped_gaps])
     gap_ids = [_store_gap(connection, gap) for gap in batch.gaps]
     if batch.rejects:
         rejected = [(now, reason, raw) for reason, raw in batch.rejects]
@@ -77,7 +80,14 @@ def _insert_records(connection: sqlite3.Connection, records: list[Record], now: 
 
 def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
     """Insert or update the ledger's entry, and return its id."""
-    values = (
+    values = row_of_gap(gap)
+    marks = ", ".join("?" for _ in values)
+    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608
+
+
+def row_of_gap(gap: Gap) -> tuple[Any, ...]:
+    """Return a gap as a row of the table `gaps`; `core.spool.spool_reader.gap_of_row` is the inverse."""
+    return (
         gap.id,
         json.dumps(gap.subreddits),
         gap.start,
@@ -92,5 +102,3 @@ def _store_gap(connection: sqlite3.Connection, gap: Gap) -> int | None:
         gap.closed_at,
         gap.late_from,
     )
-    marks = ", ".join("?" for _ in values)
-    return connection.execute(f"INSERT OR REPLACE INTO gaps VALUES ({marks})", values).lastrowid  # noqa: S608

@@ -44,7 +44,7 @@ class Content:
         self.last_seq = last_seq
         self.newest = last_seq if batch.records else self.newest
         self.records += len(batch.records)
-        self.gaps += sum(gap.id is None for gap in batch.gaps)
+        self.gaps += sum(gap.id is None for gap in batch.gaps) - len(batch.dropped_gaps)
         for key, text in cursor.items():
             if text is None:
                 self.cursor.pop(key, None)

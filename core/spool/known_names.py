@@ -4,6 +4,7 @@ A page of the table may be lost without a read error: an empty or an older page 
 transaction that changes the table stores the number of names, and the sum of their CRC-32, in `meta`.
 """
 
+import json
 import re
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +23,9 @@ _STORED = re.compile(r"([0-9]{1,12}) ([0-9]{1,20})")
 
 #: Rows per statement: half the cost of a row is that of its statement.
 _ROWS = 50
+
+#: Names per search.
+_SEARCHED = 10_000
 
 _ADD = "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)"
 _ADD_MANY = _ADD + ", (?, ?, ?, ?)" * (_ROWS - 1)
@@ -68,6 +72,22 @@ def _add_names(connection: sqlite3.Connection, seen: Sequence[Seen]) -> int:
     if many < len(seen):
         added += connection.executemany(_ADD, map(tuple, seen[many:])).rowcount  # plain tuples are faster
     return added
+
+
+def select_unknown(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
+    """Return those of the names that are not stored, in their order."""
+    query = "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM seen WHERE name = value)"
+    unknown: list[str] = []
+    for start in range(0, len(names), _SEARCHED):
+        part = json.dumps(names[start : start + _SEARCHED])
+        unknown += [name for (name,) in connection.execute(query, (part,))]
+    return unknown
+
+
+def unprove_names(connection: sqlite3.Connection, buckets: Collection[str]) -> None:
+    """Make all names of these buckets unproven."""
+    query = "UPDATE seen SET epoch = 0 WHERE epoch > 0 AND bucket IN (SELECT value FROM json_each(?))"
+    connection.execute(query, (json.dumps(list(buckets)),))
 
 
 def delete_names(connection: sqlite3.Connection, names: Collection[str], before: NamesCheck) -> NamesCheck:

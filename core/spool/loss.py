@@ -12,7 +12,7 @@ from typing import Any
 
 from core.spool.model import RECORDS_LOST, SPOOL_LOST, GapState
 from core.spool.spool_state import SpoolState, read_last_seq, write_commits
-from core.spool.stream_state import StreamState, entries_of, is_of_subreddit
+from core.spool.stream_state import OF_NAMES, StreamState, entries_of, is_of_subreddit
 from core.spool.writer_lock import SpoolNote
 
 #: Late items appear minutes after their creation, seconds.
@@ -168,7 +168,9 @@ def _restore_state(target: sqlite3.Connection, state: SpoolState) -> None:
     if any(is_of_subreddit(key) for key in state.cursor):
         kept = target.execute("SELECT key FROM cursor").fetchall()
         target.executemany("DELETE FROM cursor WHERE key = ?", [key for key in kept if is_of_subreddit(key[0])])
-    target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", state.cursor.items())
+    # the notes of shards mean that the names are there, and those are lost
+    restored = [(key, text) for key, text in state.cursor.items() if key not in OF_NAMES]
+    target.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", restored)
     present = {_identity(row) for row in target.execute("SELECT * FROM gaps")}
     for row in state.gaps:
         if _identity(row) not in present:

@@ -165,9 +165,15 @@ class Batch:
     prove_buckets: tuple[str, ...] | None = None
     #: … and not these names: they are above the walked part
     prove_except: tuple[str, ...] = ()
+    #: names to forget, each given once
+    forget: tuple[str, ...] = ()
+    #: all names of these buckets become unproven before `seen` is added: another machine's proof replaces theirs
+    unprove_buckets: tuple[str, ...] = ()
     #: cursor entries to write: name → JSON-able value
     cursor: dict[str, object] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
+    #: ids of entries of the ledger to delete: other machines keep them now
+    dropped_gaps: tuple[int, ...] = ()
     counters: dict[str, int] = field(default_factory=dict)
     #: entries that are not records: (reason, raw bytes)
     rejects: list[tuple[str, bytes]] = field(default_factory=list)

@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
@@ -136,22 +138,26 @@ class SpoolReader:
 
 def read_gaps(connection: sqlite3.Connection, stream: str) -> list[Gap]:
     """Read the ledger over any connection to the file, also one of an older version."""
-    return [
-        Gap(
-            id=row[0],
-            stream=stream,
-            subreddits=tuple(json.loads(row[1])),
-            start=row[2],
-            end=row[3],
-            reason=row[4],
-            recorded_at=row[5],
-            epoch=row[6],
-            pending=tuple(json.loads(row[7])),
-            unproven=tuple(json.loads(row[8])),
-            found=row[9],
-            state=GapState(row[10]),
-            closed_at=row[11],
-            late_from=row[12],
-        )
-        for row in map(upgraded_gap, connection.execute("SELECT * FROM gaps ORDER BY id"))
-    ]
+    rows = connection.execute("SELECT * FROM gaps ORDER BY id").fetchall()
+    return [gap_of_row(row, stream) for row in rows]
+
+
+def gap_of_row(row: Sequence[Any], stream: str) -> Gap:
+    """Return the gap of a row of the table `gaps`, of any version. Raises ValueError or TypeError for any other."""
+    row = upgraded_gap(tuple(row))
+    return Gap(
+        id=row[0],
+        stream=stream,
+        subreddits=tuple(json.loads(row[1])),
+        start=row[2],
+        end=row[3],
+        reason=row[4],
+        recorded_at=row[5],
+        epoch=row[6],
+        pending=tuple(json.loads(row[7])),
+        unproven=tuple(json.loads(row[8])),
+        found=row[9],
+        state=GapState(row[10]),
+        closed_at=row[11],
+        late_from=row[12],
+    )

@@ -1,6 +1,7 @@
 """The only writer of a spool: appends records, stores state, prunes; one transaction per step of the stream."""
 
 import contextlib
+import json
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
-from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names
+from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown, unprove_names
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
 from core.spool.predecessor import mark
@@ -234,6 +235,37 @@ class SpoolWriter:
         with self._reading():
             return load_seen_names(self._connection)
 
+    def unknown_names(self, names: Sequence[str]) -> list[str]:
+        """Return those of the names that are not stored, in their order."""
+        with self._reading():
+            return select_unknown(self._connection, names)
+
+    def waiting_names(self) -> list[tuple[str, str, float]]:
+        """Return of each record that the publisher has not processed: key, subreddit and created_utc (0: none)."""
+        query = (
+            "SELECT CAST(key AS TEXT), coalesce(json_extract(CAST(value AS TEXT), '$.subreddit'), ''),"
+            " coalesce(json_extract(CAST(value AS TEXT), '$.created_utc'), 0) FROM records WHERE seq > ? ORDER BY seq"
+        )
+        try:
+            position = read_positions(self._state_dir).get(self.spool_id, 0)
+        except sqlite3.Error as error:
+            raise SpoolError(f"the delivered position cannot be read now ({error})") from error
+        with self._reading():
+            return self._connection.execute(query, (position,)).fetchall()
+
+    def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
+        """Return of each of these buckets: the number of its names, and when the first of them was met.
+
+        Infinity if the time of one is unknown.
+        """
+        query = (
+            "SELECT bucket, count(*), iif(min(created) > 0, min(created), 9e999) FROM seen"
+            " WHERE bucket IN (SELECT value FROM json_each(?)) GROUP BY bucket"
+        )
+        with self._reading():
+            rows = self._connection.execute(query, (json.dumps(list(buckets)),))
+            return {bucket: (int(count), float(oldest)) for bucket, count, oldest in rows}
+
     def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
         """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
         query = "SELECT name FROM seen WHERE bucket = ? AND epoch > 0 AND epoch < ? ORDER BY created DESC LIMIT ?"
@@ -288,7 +320,12 @@ class SpoolWriter:
                 known = self._content.cursor
                 cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
                 with transaction(self._connection) as connection:
-                    names = insert_names(connection, batch.seen, self._content.names)
+                    names = self._content.names
+                    if batch.forget:
+                        names = delete_names(connection, batch.forget, names)
+                    if batch.unprove_buckets:
+                        unprove_names(connection, batch.unprove_buckets)
+                    names = insert_names(connection, batch.seen, names)
                     gap_ids = write_batch(connection, batch, cursor, self._clock())
                     write_progress(connection, self._content.commits + 1, names)
                     last_seq = self.last_seq()

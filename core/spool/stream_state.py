@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,6 +22,9 @@ STATE_VERSION = 2
 
 #: Values with a row for each subreddit.
 _BY_SUBREDDIT = ("proven_at", "proven_until", "held_nothing")
+
+#: Values that describe the spool's names: a spool without those names cannot use them.
+OF_NAMES = frozenset({"shards", "released"})
 
 #: In place of a subreddit name: every configured one. Version 0.1 had only this.
 EVERY_SUBREDDIT = "*"
@@ -57,6 +61,21 @@ class ShardNote(NamedTuple):
     control: int
 
 
+class ReleasedShard(NamedTuple):
+    """The part of the state that left the spool with a shard; it comes back if no other machine has changed it since.
+
+    Attributes:
+        control: as in `ShardNote`.
+        gaps: the open gaps of its subreddits, as rows of the table `gaps`.
+        absent, joining: as in `StreamState`.
+    """
+
+    control: int = 0
+    gaps: tuple[tuple[Any, ...], ...] = ()
+    absent: Mapping[str, AbsenceNote] = MappingProxyType({})
+    joining: Mapping[str, float] = MappingProxyType({})
+
+
 class Shortage(NamedTuple):
     """The quota cannot carry the stream's load: requests per minute needed and allowed, and since when (epoch seconds).
 
@@ -89,6 +108,7 @@ class StreamState:
         joining: created_utc from which items of a new subreddit are captured, by its configured name.
         shortage: the quota cannot carry the load; None: it can.
         shards: the shards of this machine, where several share the subreddits.
+        released: shards that this machine had before.
     """
 
     begun: float | None = None
@@ -105,6 +125,7 @@ class StreamState:
     joining: dict[str, float] = field(default_factory=dict)
     shortage: Shortage | None = None
     shards: dict[int, ShardNote] = field(default_factory=dict)
+    released: dict[int, ReleasedShard] = field(default_factory=dict)
 
     @classmethod
     def read(cls, entries: Mapping[str, object]) -> "StreamState":
@@ -132,6 +153,8 @@ class StreamState:
             self.shortage = _shortage(entries["shortage"])
         if "shards" in entries:
             self.shards = _shards(entries["shards"])
+        if "released" in entries:
+            self.released = _released(entries["released"])
 
     def _apply_of_subreddits(self, entries: Mapping[str, object]) -> None:
         _update(self.proven_at, entries.get("proven_at"))
@@ -149,7 +172,7 @@ class StreamState:
 class StateChange:
     """The changes of one transaction to a `StreamState`; None, or a subreddit that is not named: no change.
 
-    None as a subreddit's value removes it. `absent`, `joining` and `shards` are given completely.
+    None as a subreddit's value removes it. `absent`, `joining`, `shards` and `released` are given completely.
     An empty `shortage` removes it.
     """
 
@@ -167,12 +190,18 @@ class StateChange:
     joining: Mapping[str, float] | None = None
     shortage: Shortage | tuple[()] | None = None
     shards: Mapping[int, ShardNote] | None = None
+    released: Mapping[int, ReleasedShard] | None = None
 
     def entries(self) -> dict[str, object]:
         """Return it as entries of a `Batch.cursor`."""
         found = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
         if self.shards is not None:
             found["shards"] = {str(shard): list(note) for shard, note in self.shards.items()}
+        if self.released is not None:
+            found["released"] = {
+                str(shard): [one.control, one.gaps, dict(one.absent), dict(one.joining)]
+                for shard, one in self.released.items()
+            }
         return found
 
 
@@ -295,6 +324,20 @@ def _shards(stored: object) -> dict[int, ShardNote]:
             found[int(shard)] = ShardNote(str(term), int(seq), int(control))
         except (TypeError, ValueError):
             continue  # the shard is adopted again
+    return found
+
+
+def _released(stored: object) -> dict[int, ReleasedShard]:
+    found = {}
+    for shard, one in stored.items() if isinstance(stored, Mapping) else ():
+        try:
+            control, gaps, absent, joining = one
+            moments: dict[str, float] = {}
+            _update(moments, joining)
+            rows = tuple(tuple(row) for row in gaps)
+            found[int(shard)] = ReleasedShard(int(control), rows, _absences(absent), moments)
+        except (TypeError, ValueError):
+            continue
     return found
 
 

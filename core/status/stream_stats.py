@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sqlite3
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from core.spool import GapState, SpoolReader, spool_path
 from core.spool.committed_positions import read_dead_letters, read_positions, read_publisher_counters
 from core.spool.stream_state import Shortage, StreamState
 from core.status.completeness import StreamProof
+from core.status.scope import EVERYTHING, Scope
 from core.status.standings import Standings, StreamStanding
 from core.stream_kinds import stream_names
 
@@ -34,7 +36,8 @@ class StreamFlow:
     lag_s: float | None = None  #: from creation to capture, median of the newest items; None: no items
     lost_gaps: int = 0  #: those of them that Reddit no longer lists
     proven_until: float | None = None  #: created_utc up to which all is proven or in a gap; None: never proven
-    completeness: float = 0.0  #: proven share of the last day, 0 to 1; time that is not read yet is not complete
+    #: proven share of the last day, 0 to 1; time that is not read yet is not complete; None: it has no subreddits here
+    completeness: float | None = 0.0
     unread_s: float | None = None  #: age of `proven_until`, by Reddit's clock
 
 
@@ -54,7 +57,8 @@ class Reading:
 
     spool_id: str
     state: StreamState
-    proof: StreamProof  #: for the configured subreddits
+    proof: StreamProof  #: for the configured subreddits, of this machine
+    recorded_gaps: int = 0  #: entries of the ledger, of all subreddits
 
     @property
     def standing(self) -> StreamStanding:
@@ -93,12 +97,19 @@ class Flow:
 
 
 def read_flow(
-    state_dir: Path, enabled: Iterable[str], requests_per_minute: int, now: float, subreddits: Sequence[str] = ()
+    state_dir: Path,
+    enabled: Iterable[str],
+    requests_per_minute: int,
+    now: float,
+    subreddits: Sequence[str] = (),
+    *,
+    scope: Scope = EVERYTHING,
 ) -> Flow:
     """Read the files; `enabled` are the configured streams, others are included while they have a spool.
 
-    Completeness is computed for the configured `subreddits`.
+    Completeness is computed for those of the configured `subreddits` that are in the `scope`.
     """
+    names = scope.names(subreddits)
     flow = Flow(_current_window(None, requests_per_minute, now))
 
     def attempt(what: str, read: Callable[[], None]) -> bool:
@@ -119,7 +130,7 @@ def read_flow(
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def sample_stream(stream: str) -> None:
-        flow.streams[stream], reading = _read_stream(state_dir, stream, subreddits, now)
+        flow.streams[stream], reading = _read_stream(state_dir, stream, names, now, scope)
         if reading is not None:
             flow.readings[stream] = reading
 
@@ -134,17 +145,19 @@ def read_flow(
 
 
 def _read_stream(
-    state_dir: Path, stream: str, subreddits: Sequence[str], now: float
+    state_dir: Path, stream: str, subreddits: Sequence[str], now: float, scope: Scope
 ) -> tuple[StreamFlow, Reading | None]:
+    idle = scope.shards is not None and not subreddits
     reader = SpoolReader.open(state_dir, stream)
     if reader is None:
-        return StreamFlow(), None
+        return StreamFlow(completeness=None if idle else 0.0), None
     with contextlib.closing(reader):
         captured = reader.counters().get("captured", 0)
         spooled = reader.waiting_after(read_positions(state_dir).get(reader.spool_id, 0))
         refused = read_dead_letters(state_dir).get(reader.spool_id, 0)
-        state = reader.stream_state()  # before the gaps: see StreamProof.read
-        gaps = reader.gaps()
+        state = scope.state(reader.stream_state())  # before the gaps: see StreamProof.read
+        recorded = reader.gaps()
+        gaps = scope.gaps(recorded)
         proof = StreamProof.read(subreddits, state, gaps)
         flow = StreamFlow(
             captured=captured,
@@ -155,10 +168,10 @@ def _read_stream(
             lag_s=_lag(row[2] for row in reader.read_plain(reader.last_seq() - _NEWEST, _NEWEST)),
             lost_gaps=sum(gap.state is GapState.LOST for gap in gaps),
             proven_until=proof.proven_until,
-            completeness=proof.shares(now).completeness,
+            completeness=None if idle else proof.shares(now).completeness,
             unread_s=proof.unread_s(now),
         )
-        return flow, Reading(reader.spool_id, state, proof)
+        return flow, Reading(reader.spool_id, state, proof, len(recorded))
 
 
 def _lag(values: Iterable[bytes]) -> float | None:
@@ -180,5 +193,7 @@ def _current_window(quota: Quota | None, requests_per_minute: int, now: float) -
     if quota is None or now >= quota.reset_at:
         return QuotaFlow(0, limit, 0.0, max(0.0, quota.blocked_until - now) if quota else 0.0)
     quota = advance(quota, now, requests_per_minute)
-    remaining, used = int(quota.remaining()), round(quota.used) + quota.outstanding
+    # a small part of what remains for all machines is not nothing
+    remaining = int(quota.remaining()) if quota.part == 1.0 else math.ceil(quota.remaining())
+    used = round(quota.used) + quota.outstanding
     return QuotaFlow(used, remaining, round(quota.reset_at - now, 1), max(0.0, quota.blocked_until - now))

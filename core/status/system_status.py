@@ -8,7 +8,9 @@ from core import control_client
 from core.config.slices import StatusConfig
 from core.control_client import ControlError, NotRunningError
 from core.process import procfs
+from core.status.cluster_status import ClusterStatus, read_cluster
 from core.status.crawl import Crawl, Frontier, read_crawl_of
+from core.status.scope import EVERYTHING
 from core.status.stream_stats import Flow, read_flow
 from core.status.supervisor_state import LastState, read_last_state
 
@@ -32,6 +34,7 @@ class Status:
     last: LastState | None = None  #: the last recorded state when it is not running
     crawl: Crawl = field(default_factory=Crawl)
     now: float = 0.0  #: epoch seconds
+    cluster: ClusterStatus | None = None  #: None: this is the only machine
 
     @property
     def runs(self) -> bool:
@@ -64,13 +67,17 @@ class Status:
                 "frontier": frontier.to_do,
             },
             "quota": {"used": flow.quota.used, "remaining": flow.quota.remaining, "reset_s": flow.quota.reset_s},
+            "cluster": None if self.cluster is None else self.cluster.document(),
         }
 
 
 def read_status(config: StatusConfig, now: float) -> Status:
     """Query the supervisor and read the files; `now` is in epoch seconds."""
     state_dir = config.state_dir
-    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits)
+    cluster, without_mailbox = read_cluster(config.cluster, state_dir, config.subreddits, now)
+    scope = EVERYTHING if cluster is None else cluster.scope
+    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits, scope=scope)
+    flow.unreadable += without_mailbox
     crawl = read_crawl_of(config, now)
     unreadable = [*flow.unreadable, *crawl.unreadable]
     try:
@@ -78,8 +85,8 @@ def read_status(config: StatusConfig, now: float) -> Status:
     except ControlError as error:
         status = _without_answer(state_dir, flow, error, now)
         crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
-        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now)
-    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl, now=now)
+        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now, cluster=cluster)
+    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl, now=now, cluster=cluster)
 
 
 def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:

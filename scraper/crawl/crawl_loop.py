@@ -116,11 +116,14 @@ class Crawl:
         return _IDLE_CHECK_INTERVAL_S if leases else _WORK_CHECK_INTERVAL_S
 
     def _wanted(self) -> int:
-        """Return how many subreddits bring the requests that are missing; at least enough for the idle connections."""
+        """Return how many subreddits bring the requests that are missing; at least enough for the idle connections.
+
+        While all subreddits in progress wait for their first answers, connections are idle although enough is ahead.
+        """
         ahead = self._job.ahead
         missing = _AHEAD * self._config.concurrency - ahead.calls
         if missing <= 0:
-            return 0
+            return 0 if ahead.knows_authors else self._connections.idle // len(parts.ALL)
         return math.ceil(max(missing / ahead.calls_each, self._connections.idle / len(parts.ALL)))
 
     async def _run_job(self, lease: Lease) -> None:

@@ -35,6 +35,11 @@ class WorkAhead:
         return _CALLS * self._authors + self.calls_each * sum(at >= latest for at in self._starting.values())
 
     @property
+    def knows_authors(self) -> bool:
+        """Whether authors are being fetched, or could be."""
+        return self._authors > 0
+
+    @property
     def calls_each(self) -> float:
         """How many requests a subreddit needs."""
         return len(parts.ALL) + self._mean_calls

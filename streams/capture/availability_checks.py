@@ -220,7 +220,7 @@ class AvailabilityChecks:
             self._newcomers[name].retry_at = self._clock() + _RETRY_JOIN_S
         elif newcomer.walk.outcome is not WalkOutcome.STALE:
             self._availability.joined(newcomer.name)
-            self._wanted_since.pop(newcomer.name, None)
+            self._wanted_since = self._still_wanted_since(newcomer.name)
             self._log.info("subreddit_joined", subreddit=newcomer.name, items=newcomer.new)
 
     def _begin(self, name: str) -> _Newcomer:
@@ -249,8 +249,7 @@ class AvailabilityChecks:
             change.prove_epoch = None  # names that an abandoned walk met in other listings stay unproven
             change.gaps += self._overtaken_gap(newcomer)
             if newcomer.name in self._wanted_since:
-                others = {name: at for name, at in self._wanted_since.items() if name != newcomer.name}
-                change.cursor |= StateChange(joining=others).entries()
+                change.cursor |= StateChange(joining=self._still_wanted_since(newcomer.name)).entries()
         absorbed = coverage.absorb(
             page,
             epoch=coverage.epoch,
@@ -262,6 +261,12 @@ class AvailabilityChecks:
         newcomer.new += absorbed.new
         if absorbed.delivered:
             self._context.announce(absorbed.last_seq)
+
+    def _still_wanted_since(self, joined: str) -> dict[str, float]:
+        """Return the moments without that of a newcomer that has joined; other machines may still need it."""
+        if self._coverage.is_shared:
+            return self._wanted_since
+        return {name: at for name, at in self._wanted_since.items() if name != joined}
 
     def _overtaken_gap(self, newcomer: _Newcomer) -> list[Gap]:
         """Return the gap of a newcomer whose listing dropped unread items from after its absence."""

@@ -26,7 +26,8 @@ from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.capture.rates import NameRates
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
-from streams.capture.shortage_report import ShortageReport
+from streams.capture.shards import CHECK_EVERY_S, OwnShards
+from streams.capture.shortage_report import SHARES_SETTLE_S, ShortageReport
 from streams.capture.total_loss import TotalLossWatch
 from streams.capture.walk import WalkOutcome
 
@@ -48,6 +49,7 @@ class Capture:
         limiter: Limiter,
         *,
         origin: TotalLossWatch | None = None,
+        shards: OwnShards | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -59,6 +61,7 @@ class Capture:
         self._coverage = coverage
         self._fetcher = fetcher
         self._origin = origin
+        self._shards = shards
         self._clock = clock
         self._wall = wall
         self._draw = draw
@@ -69,7 +72,8 @@ class Capture:
         )
         self._repairs = Repairs(coverage, self._log, clock)
         self._pacing = Pacing(limiter, config.max_poll_interval, sharers=config.sharers, clock=clock, wall=wall)
-        self._shortage = ShortageReport(coverage, self._log, clock=clock, wall=wall)
+        patience = 0.0 if config.cluster is None else SHARES_SETTLE_S
+        self._shortage = ShortageReport(coverage, self._log, patience=patience, clock=clock, wall=wall)
         self._groups = Groups(config.subreddits, context.name, self._group_tools(), path_limit=path_limit)
         self._previous: Kind | None = None
         self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
@@ -101,12 +105,17 @@ class Capture:
         )
 
     def run(self) -> None:
-        """Work until a stop is requested. Raises CredentialsRejected and SpoolBroken; retries all transient errors."""
+        """Work until a stop is requested, or the set of this machine's shards is to change.
+
+        Raises CredentialsRejected and SpoolBroken; retries all transient errors.
+        """
         self._context.ready()
         while not self._context.stop.is_set():
             self._context.beat()
             try:
                 self._coverage.check()
+                if self._shards is not None and self._shards.check(self._coverage):
+                    return
                 if self._origin is not None:
                     self._origin.check()
                 self._availability_checks.catch_up_with_ledger()
@@ -135,7 +144,8 @@ class Capture:
         tasks = self._tasks(now)
         task = choose(tasks, now, self._previous)
         if task is None:
-            self._context.wait(idle_seconds(tasks, now))
+            idle = idle_seconds(tasks, now)
+            self._context.wait(idle if self._shards is None else min(idle, CHECK_EVERY_S))
             return
         if task.kind.sends_request:
             self._previous = task.kind

@@ -2,7 +2,8 @@
 
 import random
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 
 from core.backoff import Backoff
 from core.child import ChildContext
@@ -14,6 +15,8 @@ from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
 from streams.capture.page_fetcher import PageFetcher
+from streams.capture.shard_process import capture_shards
+from streams.capture.shards import OwnShards
 from streams.capture.total_loss import TotalLossWatch
 from streams.reddit.praw_client import PrawClient
 
@@ -30,40 +33,77 @@ def run(context: ChildContext, config: StreamConfig) -> None:
     Raises CredentialsRejected (permanent), and SpoolBroken if a new start must move the file aside.
     """
     tune_gc()
-    stream = config.stream
+    opened_at = time.time()
     writer = _open_spool(context, config)
     if writer is None:
         return
     with writer, watched(writer, broken=context.wake):
-        limiter = Limiter(config.state_dir, stream, config.requests_per_minute)
+        limiter = Limiter(config.state_dir, config.stream, config.requests_per_minute)
         praw_client = PrawClient(config.access, context, limiter)
+        fetcher = PageFetcher(praw_client, context, config.stream, time.monotonic)
+        capture = _Start(context, config, writer, limiter, praw_client, fetcher)
+        if config.cluster is None:
+            _capture_all(capture)
+        else:
+            with closing(OwnShards(writer, config, config.cluster, context, opened_at=opened_at)) as shards:
+                capture_shards(context, writer, shards, lambda names: capture.of_shards(names, shards))
+        limiter.close()
+
+
+@dataclass(slots=True)
+class _Start:
+    """The objects that one capture after the other uses."""
+
+    context: ChildContext
+    config: StreamConfig
+    writer: SpoolWriter
+    limiter: Limiter
+    praw_client: PrawClient
+    fetcher: PageFetcher
+    opened: bool = False
+
+    def coverage(self, subreddits: tuple[str, ...]) -> Coverage:
+        """Read the spool's state of proof of these subreddits."""
+        server_clock, config = self.praw_client.server_clock, self.config
         coverage = Coverage(
-            writer,
-            stream,
-            config.subreddits,
-            offset=lambda: praw_client.server_clock.offset,
-            bounds=lambda: praw_client.server_clock.bounds,
+            self.writer,
+            config.stream,
+            subreddits,
+            offset=lambda: server_clock.offset,
+            bounds=lambda: server_clock.bounds,
+            shared=config.subreddits if config.cluster is not None else (),
         )
-        context.log.info(
-            "stream_opened",
-            **shown_subreddits(config.subreddits),
-            captured_before=writer.counters().get("captured", 0),
+        self.context.log.info(
+            "shards_changed" if self.opened else "stream_opened",
+            **shown_subreddits(subreddits),
+            captured_before=self.writer.counters().get("captured", 0),
             gaps=sum(not gap.repaired for gap in coverage.gaps.values()),
             resuming=bool(coverage.proven_at),
         )
-        origin = TotalLossWatch(
-            coverage,
-            config.state_dir,
-            writer.spool_id,
-            subreddits=config.subreddits,
-            start=config.start,
-            log=context.log,
-        )
-        if config.start == "now":
-            _await_origin(context, origin)
-        fetcher = PageFetcher(praw_client, context, stream, time.monotonic)
-        Capture(config, context, coverage, fetcher, limiter, origin=origin).run()
-        limiter.close()
+        self.opened = True
+        return coverage
+
+    def of_shards(self, subreddits: tuple[str, ...], shards: OwnShards) -> Capture:
+        """Build the capture of the subreddits of this machine's shards."""
+        config, coverage = replace(self.config, subreddits=subreddits), self.coverage(subreddits)
+        return Capture(config, self.context, coverage, self.fetcher, self.limiter, shards=shards)
+
+
+def _capture_all(start: _Start) -> None:
+    """Capture all configured subreddits until a stop is requested."""
+    context, config = start.context, start.config
+    coverage = start.coverage(config.subreddits)
+    origin = TotalLossWatch(
+        coverage,
+        config.state_dir,
+        start.writer.spool_id,
+        subreddits=config.subreddits,
+        start=config.start,
+        log=context.log,
+    )
+    if config.start == "now":
+        _await_origin(context, origin)
+    Capture(config, context, coverage, start.fetcher, start.limiter, origin=origin).run()
 
 
 def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:

@@ -61,6 +61,8 @@ class Coverage:
         clock: this machine's clock, epoch seconds.
         offset: Reddit's clock minus this machine's, seconds (see core.reddit.server_clock).
         bounds: the least and the greatest offset of the last minutes; a proof uses the one that claims less.
+        shared: all subreddits, where other machines capture the rest of them: those stay in the state, and what an
+            earlier owner did not want is not delivered (`baseline`, `joining`).
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Coverage:
         clock: Callable[[], float] = time.time,
         offset: Callable[[], float] = lambda: 0.0,
         bounds: Callable[[], tuple[float, float]] | None = None,
+        shared: Iterable[str] = (),
     ) -> None:
         self._writer = writer
         self.stream = stream
@@ -101,12 +104,19 @@ class Coverage:
         self.epoch = self.state.epoch
         #: subreddits in the spool that are not configured: the next proof removes them
         self._unconfigured = (self.state.proven_at.keys() | self.state.proven_until.keys()) - self.configured
+        self._shared = frozenset(name.lower() for name in shared)
+        self._unconfigured -= self._shared
         #: entries that are not items stay in the listing and are met at each poll: the newest ones, oldest first
         self._rejected: dict[bytes, None] = {}
         self.gaps = {gap.id: gap for gap in writer.load_gaps()}
         #: the last written ledger entry of late items
         self._late: Gap | None = None
         self.epoch = max([self.epoch, *(gap.epoch for gap in self.gaps.values())])
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may capture these subreddits later."""
+        return bool(self._shared)
 
     def _of_configured(self, moments: Mapping[str, float]) -> dict[str, float]:
         return {name: at for name, at in moments.items() if name in self.configured}
@@ -167,6 +177,8 @@ class Coverage:
         wanted = fresh
         if deliver_after != float("-inf"):
             wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
+        if self._shared and self.baseline is not None:
+            wanted = self._wanted_by_all(wanted)
         batch.records += make_records(wanted, self.stream, now)
         rejects = self._fresh_rejects(page)
         batch.rejects += rejects.values()
@@ -182,6 +194,12 @@ class Coverage:
         while len(self._rejected) > KEEP_REJECTS:
             del self._rejected[next(iter(self._rejected))]
         return Absorbed(fresh, len(batch.records), last_seq)
+
+    def _wanted_by_all(self, items: list[Item]) -> list[Item]:
+        """Return the items without those from before the first start: an earlier owner remembered those names only."""
+        first = self.baseline or 0.0
+        since = {name.lower(): max(first, moment) for name, moment in self.state.joining.items()}
+        return [one for one in items if one.created is None or one.created > since.get(one.subreddit.lower(), first)]
 
     def _fresh_rejects(self, page: Page) -> dict[bytes, Reject]:
         digests = {_digest(reject.raw): reject for reject in page.rejects}
@@ -376,9 +394,9 @@ class Coverage:
         """Return the gaps that can still be repaired, newest first: their items leave the listings soonest."""
         return sorted((gap for gap in self.gaps.values() if gap.pending), key=lambda gap: -gap.epoch)
 
-    def apply(self, change: Batch) -> None:
-        """Write a change without items."""
-        self._commit(change)
+    def apply(self, change: Batch) -> int:
+        """Write a change that is not from a page; return the spool's last seq."""
+        return self._commit(change)
 
     def store(self, change: StateChange) -> None:
         """Write a change of the state without items."""

@@ -134,5 +134,5 @@ class Pacing:
 
 
 def _requests_per_second(quota: Quota, now: float) -> float:
-    """Return the requests per second that all streams may plan with."""
-    return _PLANNED * quota.limit / WINDOW * min(1.0, max(_SLOWEST, quota.spare(now)))
+    """Return the requests per second that all streams of this machine may plan with."""
+    return _PLANNED * quota.own_limit() / WINDOW * min(1.0, max(_SLOWEST, quota.spare(now)))

@@ -13,8 +13,8 @@ import structlog
 from confluent_kafka import KafkaException, Message, Producer
 
 from core.backoff import Backoff
-from core.cluster.mailbox import Leftover, MailboxWriter
-from core.cluster.shards import Homes, subreddit_of
+from core.cluster.mailbox import Leftover, MailboxWriter, Name
+from core.cluster.shards import Homes, created_of, subreddit_of
 from core.config.slices import ClusterConfig, PublisherConfig
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
@@ -23,6 +23,8 @@ from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.machine_report import MachineReport
 from streams.cluster.membership import Membership
+from streams.cluster.quota_share import Sharing
+from streams.cluster.quota_sharer import QuotaSharer
 from streams.cluster.shard_ledger import ShardLedger
 from streams.cluster.take_over import TakeOver
 from streams.positions.position_writer import PositionWriter
@@ -111,6 +113,7 @@ class Coordinator:
 
     def step(self) -> None:
         """Do a little work. Raises PermanentError for a configuration that no retry can help."""
+        self._report.share_quota(self._heartbeats)
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
         try:
@@ -204,10 +207,14 @@ class Coordinator:
             return NoSending.WAIT
         shard = self._homes.shard(subreddit_of(row[2]))
         if shard in self._take_over.held and shard in membership.shards:
+            if stream in self._streams and not self._take_over.is_adopted(stream, shard):
+                return NoSending.WAIT  # the stream learns which rows wait when it takes the shard over
             if self._take_over.was_delivered_elsewhere(stream, shard, row[1].decode()):
                 return NoSending.SKIP
             return Destination(self._settings.topic, -1)
         if membership.is_elsewhere(shard):
+            if self._take_over.is_noted(stream, shard):
+                return NoSending.WAIT  # until the stream has forgotten the names of its waiting rows
             return Destination(self._topics.control, shard)
         return NoSending.WAIT
 
@@ -216,7 +223,8 @@ class Coordinator:
         if destination.partition >= 0:
             self._handed_over += 1
         else:
-            self._ledger.sent(source, row[0], stream, subreddit_of(row[2]).lower(), row[1].decode())
+            name = Name(row[1].decode(), subreddit_of(row[2]).lower(), created_of(row[2]))
+            self._ledger.sent(source, row[0], stream, name)
 
     def skipped(self, stream: str, row: PlainRow) -> None:
         """Note that another machine has delivered the row."""
@@ -284,6 +292,7 @@ class Coordinator:
             self._membership.leave(for_good=self._report.others_alive)
         if self._heartbeats is not None:
             self._heartbeats.close()
+        self._report.close()
         self._mailbox.close()
 
 
@@ -300,6 +309,8 @@ def build_coordinator(
 ) -> Coordinator:
     """Build it from the configuration."""
     transactional_id = str(settings.producer.get("transactional.id", ""))
+    sharing = Sharing(cluster.instance, cluster.client, config.requests_per_minute, cluster.session_timeout)
+    quota = QuotaSharer(sharing, config.state_dir, log, clock=clock)
     return Coordinator(
         cluster,
         config,
@@ -307,7 +318,7 @@ def build_coordinator(
         topics=topics,
         mailbox=MailboxWriter(config.state_dir),
         ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, clock=clock),
-        report=MachineReport(cluster, config.state_dir, writer.total, clock=clock),
+        report=MachineReport(cluster, config.state_dir, writer.total, quota, clock=clock),
         count=writer.count,
         log=log,
         clock=clock,

@@ -3,18 +3,17 @@
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from core.cluster.view import Machine
 from core.periodic import Timer
 from streams.cluster.state_records import Heartbeat
 from streams.sinks.kafka.kafka_errors import cause, error_text, is_passing
 from streams.sinks.kafka.producer import Properties
-
-#: Seconds between two heartbeats of a machine.
-HEARTBEAT_EVERY_S = 2.0
 
 #: Entries before the end of the log in which the newest heartbeat of each machine alive is surely found.
 _TAIL = 5_000
@@ -54,6 +53,7 @@ class Heartbeats:
         self.caught_up = False
         #: by instance: the newest heartbeat, and when it was sent, by `clock`
         self._newest: dict[str, tuple[Heartbeat, float]] = {}
+        self._arrived: deque[Machine] = deque(maxlen=_TAIL)
         self._consumer = make_consumer(
             {
                 **connection,
@@ -101,12 +101,19 @@ class Heartbeats:
         if beat is not None:
             age = 0.0 if self.caught_up else max(0.0, self._wall() - beat.machine.at)
             self._newest[beat.machine.instance] = (beat, now - age)
+            self._arrived.append(beat.machine)
         self.caught_up |= offset + 1 >= (self._end or 0)
 
     def ages(self) -> dict[str, tuple[Heartbeat, float]]:
         """Return by instance its newest heartbeat, and its age in seconds."""
         now = self._clock()
         return {instance: (beat, now - sent) for instance, (beat, sent) in self._newest.items()}
+
+    def take(self) -> list[Machine]:
+        """Return the machines of the heartbeats that were read since the last call, in their order in the topic."""
+        arrived = list(self._arrived)
+        self._arrived.clear()
+        return arrived
 
     def close(self) -> None:
         """Disconnect from the brokers."""

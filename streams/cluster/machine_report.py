@@ -9,9 +9,10 @@ from core.cluster.view import ClusterView, Machine, Shard, write_view
 from core.config.slices import ClusterConfig
 from core.periodic import Timer
 from core.version import VERSION
-from streams.cluster.heartbeats import HEARTBEAT_EVERY_S, Heartbeats
+from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.membership import Membership
-from streams.cluster.state_records import Heartbeat
+from streams.cluster.quota_sharer import QuotaSharer
+from streams.cluster.state_records import HEARTBEAT_EVERY_S, Heartbeat
 
 _VIEW_EVERY_S = 1.0
 #: A machine counts as alive for this many session timeouts after its heartbeat, and for this time at least, seconds.
@@ -34,6 +35,7 @@ class MachineReport:
         config: the place of this machine in the cluster.
         state_dir: where the view is written.
         counters: returns the durable counters of the publisher.
+        quota: the share of the quota.
         clock: monotonic seconds.
         wall: epoch seconds.
     """
@@ -43,6 +45,7 @@ class MachineReport:
         config: ClusterConfig,
         state_dir: Path,
         counters: Callable[[str], int],
+        quota: QuotaSharer,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -50,6 +53,7 @@ class MachineReport:
         self._config = config
         self._state_dir = state_dir
         self._counters = counters
+        self._quota = quota
         self._clock = clock
         self._wall = wall
         self._beats = Timer(HEARTBEAT_EVERY_S)
@@ -73,8 +77,15 @@ class MachineReport:
         return Heartbeat(self._machine(held), moments)
 
     def _machine(self, held: Collection[int]) -> Machine:
+        needed, wished = self._quota.wishes
         return Machine(
-            self._config.instance, self._wall(), tuple(sorted(held)), client=self._config.client, version=VERSION
+            self._config.instance,
+            self._wall(),
+            tuple(sorted(held)),
+            client=self._config.client,
+            needed=round(needed, 4),
+            wished=round(wished, 4),
+            version=VERSION,
         )
 
     def committed(self) -> None:
@@ -92,6 +103,10 @@ class MachineReport:
         """Note that the group refuses the commits of this machine."""
         if self._refused_since is None:
             self._refused_since = self._wall()
+
+    def share_quota(self, heartbeats: Heartbeats | None) -> None:
+        """Adjust this machine's share of the quota, also while Kafka is away (then there are no heartbeats)."""
+        self._quota.step(lambda: () if heartbeats is None else heartbeats.take())
 
     @property
     def others_alive(self) -> bool:
@@ -122,6 +137,10 @@ class MachineReport:
             skipped=self._counters("skipped"),
         )
         write_view(self._state_dir, view)
+
+    def close(self) -> None:
+        """Release the quota's file."""
+        self._quota.close()
 
     def _shard(
         self,

@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from core.config.slices import ClusterConfig
-from core.errors import PermanentError
+from core.errors import InstanceTakenError, PermanentError
 from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.producer import Properties
 
@@ -167,21 +167,20 @@ class Membership:
         if check is None:
             return
         try:
-            found = consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic]
+            found = consumer.list_topics(self._topic, timeout=_CALL_S).topics.get(self._topic)
         except KafkaException:
-            self._check_partitions = check  # no answer yet
-            return
-        if found.error is None and found.partitions:
-            check(len(found.partitions))
+            found = None
+        if found is None or found.error is not None or not found.partitions:
+            self._check_partitions = check  # no answer yet, or a broker that does not know the new topic yet
         else:
-            self._check_partitions = check  # this broker does not know the topic yet
+            check(len(found.partitions))
 
     def _take_error(self, error: KafkaError) -> None:
         fatal = error.fatal() or error.code() == KafkaError._FATAL  # a consumer's message has the code alone
         if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED) or (
             fatal and "group.instance.id" in error.str()
         ):
-            raise PermanentError(_TWICE.format(group=self._config.group, instance=self._config.instance))
+            raise InstanceTakenError(_TWICE.format(group=self._config.group, instance=self._config.instance))
         if error.code() in (KafkaError.INVALID_SESSION_TIMEOUT, KafkaError.INCONSISTENT_GROUP_PROTOCOL):
             raise PermanentError(f"Kafka refuses this member of the group {self._config.group}: {error_text(error)}")
         self._log.debug("membership_error", error=error_text(error))

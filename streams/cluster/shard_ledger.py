@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from core.cluster.mailbox import ShardState
+from core.cluster.mailbox import Name, ShardState, Term
 from core.cluster.shards import Homes, subreddits_of
 from core.config.slices import ClusterConfig
 from core.periodic import Timer
@@ -37,8 +37,7 @@ _STATE = 10
 class _Sent(NamedTuple):
     seq: int
     stream: str
-    subreddit: str
-    name: str
+    name: Name
 
 
 class ShardLedger:
@@ -72,7 +71,7 @@ class ShardLedger:
         self._wall = wall
         self._names = DeliveredNames()
         #: names of earlier deliveries, to be written once
-        self._seeds: list[tuple[str, str, str]] = []
+        self._seeds: list[tuple[str, Name]] = []
         #: rows given to the producer and not yet known to have arrived, by source
         self._sent: dict[str, deque[_Sent]] = {}
         #: by stream, the newest state up to which everything is delivered, divided among the shards
@@ -95,42 +94,41 @@ class ShardLedger:
         self._written |= {(shard, stream): state for stream, state in found.states.items()}
         self._writers |= {(shard, stream): writer for stream in streams if (writer := found.writer(stream)) is not None}
 
-    def seed(self, stream: str, shard: int, names: Iterable[tuple[str, str]]) -> None:
-        """Write down the names (fullname, subreddit) of a shard that were delivered before there was a cluster."""
-        newest: dict[str, deque[str]] = {}
+    def seed(self, stream: str, shard: int, names: Iterable[Name]) -> None:
+        """Write down the names of a shard that were delivered before there was a cluster."""
+        newest: dict[str, deque[Name]] = {}
         ours = {name.lower() for name in subreddits_of([shard], self._subreddits, self._config.shards)}
-        for name, subreddit in names:
-            if subreddit.lower() not in ours:
-                continue
-            newest.setdefault(subreddit.lower(), deque(maxlen=RING * CHUNK)).append(name)
-        seeds = [(stream, subreddit, name) for subreddit, kept in newest.items() for name in kept]
+        for name in names:
+            if name.subreddit in ours:
+                newest.setdefault(name.subreddit, deque(maxlen=RING * CHUNK)).append(name)
+        seeds = [(stream, name) for kept in newest.values() for name in kept]
         self._seeds += seeds
         self._add_seeds(seeds)
 
-    def _add_seeds(self, seeds: Iterable[tuple[str, str, str]]) -> None:
-        for stream, subreddit, name in seeds:
-            self._names.add(stream, subreddit, name)
+    def _add_seeds(self, seeds: Iterable[tuple[str, Name]]) -> None:
+        for stream, name in seeds:
+            self._names.add(stream, name)
 
     def forget(self, shards: Collection[int]) -> None:
         """Drop what concerns these shards: another machine continues them."""
         names = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
         self._names.forget([place for place in self._names.places() if place[1] in names])
-        self._seeds = [seed for seed in self._seeds if seed[1] not in names]
+        self._seeds = [seed for seed in self._seeds if seed[1].subreddit not in names]
         self._written = {place: state for place, state in self._written.items() if place[0] not in shards}
         self._writers = {place: writer for place, writer in self._writers.items() if place[0] not in shards}
 
     # -- what happens to rows
 
-    def sent(self, source: str, seq: int, stream: str, subreddit: str, name: str) -> None:
+    def sent(self, source: str, seq: int, stream: str, name: Name) -> None:
         """Note that a row was given to the producer."""
-        self._sent.setdefault(source, deque()).append(_Sent(seq, stream, subreddit, name))
+        self._sent.setdefault(source, deque()).append(_Sent(seq, stream, name))
 
     def arrived(self, source: str, position: int) -> None:
         """Note that all rows of a source up to this seq have arrived."""
         waiting = self._sent.get(source, deque())
         while waiting and waiting[0].seq <= position:
             one = waiting.popleft()
-            self._names.add(one.stream, one.subreddit, one.name)
+            self._names.add(one.stream, one.name)
 
     def rewound(self, source: str) -> None:
         """Note that what did not arrive of a source is sent again."""
@@ -159,7 +157,7 @@ class ShardLedger:
     def writes(
         self,
         held: Collection[int],
-        terms: Mapping[tuple[int, str], str],
+        terms: Mapping[tuple[int, str], Term],
         spool_ids: Mapping[str, str],
         *,
         in_transaction: bool,
@@ -180,7 +178,7 @@ class ShardLedger:
             writes += self._state_writes(held, terms)
         return writes
 
-    def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], str]) -> list[StateWrite]:
+    def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], Term]) -> list[StateWrite]:
         writes = []
         for stream, state in self._delivered.items():
             divided = divide(state, held, self._config.shards, self._subreddits, self._writer)
@@ -188,7 +186,7 @@ class ShardLedger:
             self._states[stream] = (state, divided.states)
             for shard, one in divided.states.items():
                 note, term = notes.get(shard), terms.get((shard, stream))
-                if note is None or term is None or note.term != term:
+                if note is None or term is None or note.term != term.term:
                     continue  # the stream has not taken over the shard
                 if not one.same_content(self._written.get((shard, stream))):
                     writes += self._claim(shard, stream, state.spool_id)

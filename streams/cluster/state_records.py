@@ -22,6 +22,8 @@ from core.cluster.view import Machine
 CHUNK = 64
 #: Chunks of a subreddit that are kept; a listing shows at most 1000 items.
 RING = 24
+#: Seconds between two heartbeats of a machine.
+HEARTBEAT_EVERY_S = 2.0
 
 
 class StateRecord(NamedTuple):
@@ -32,7 +34,10 @@ class StateRecord(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """The names of a chunk with this number, without the prefix of the stream, in the order of delivery."""
+    """The entries of a chunk with this number, in the order of delivery.
+
+    An entry is the name without the prefix of the stream, and created_utc in hexadecimal seconds: `abc.6b0aef7b`.
+    """
 
     number: int
     names: tuple[str, ...]
@@ -132,12 +137,17 @@ class StoredShard:
     def names(self, stream: str, prefix: str) -> list[Name]:
         """Return the fullnames of all delivered items of a stream that are known."""
         return [
-            Name(f"{prefix}_{name}", subreddit)
+            _name(prefix, subreddit, entry)
             for (kind, subreddit), chunks in self._chunks.items()
             if kind == stream
             for chunk in chunks.values()
-            for name in chunk.names
+            for entry in chunk.names
         ]
+
+
+def _name(prefix: str, subreddit: str, entry: str) -> Name:
+    name, _, created = entry.partition(".")
+    return Name(f"{prefix}_{name}", subreddit, float(int(created, 16)) if created else 0.0)
 
 
 class DeliveredNames:
@@ -164,9 +174,12 @@ class DeliveredNames:
         """Return the streams and subreddits with names."""
         return list({**self._last, **self._added})
 
-    def add(self, stream: str, subreddit: str, name: str) -> None:
-        """Note that an item was delivered, or is in the open transaction; `name`: its fullname."""
-        self._added.setdefault((stream, subreddit), []).append(name.partition("_")[2] or name)
+    def add(self, stream: str, name: Name) -> None:
+        """Note that an item was delivered, or is in the open transaction."""
+        entry = name.name.partition("_")[2] or name.name
+        if name.created >= 1.0:
+            entry += f".{int(name.created):x}"
+        self._added.setdefault((stream, name.subreddit), []).append(entry)
 
     @property
     def changed(self) -> bool:

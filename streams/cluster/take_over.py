@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.cluster.mailbox import Adoption, MailboxWriter
+from core.cluster.mailbox import Adoption, MailboxWriter, Name
 from core.config.slices import ClusterConfig
 from core.spool.stream_state import ShardNote
 from core.stream_kinds import kind_of
@@ -90,6 +90,10 @@ class TakeOver:
         self._adopters: dict[tuple[int, str], str] = {}
         #: up to where leftovers were deleted from the mailbox, by shard and stream
         self._dropped: dict[tuple[int, str], int] = {}
+        #: the shards that the streams have taken over as the mailbox has them now
+        self._adopted: dict[str, set[int]] = {stream: set() for stream in streams}
+        #: the shards that the spools note, by stream
+        self._noted: dict[str, frozenset[int]] = {}
 
     def watch(self, senders: Iterable[SpoolSender]) -> None:
         """Follow the spools of these senders."""
@@ -111,9 +115,19 @@ class TakeOver:
         """Return whether another machine delivered this item of a held shard before this one took over."""
         return shard in self._compared.get(stream, ()) and self._mailbox.holds(stream, name)
 
+    def is_adopted(self, stream: str, shard: int) -> bool:
+        """Return whether the stream has taken over the shard, as of the last `follow_spools`."""
+        return shard in self._adopted.get(stream, ())
+
+    def is_noted(self, stream: str, shard: int) -> bool:
+        """Return whether the stream's spool still holds the shard, as of the last `follow_spools`."""
+        return shard in self._noted.get(stream, ())
+
     def step(self, membership: Membership, heartbeats: Heartbeats) -> None:
         """Read the state of new shards a little further; when it is complete, hand it to the streams."""
         self.held &= membership.shards
+        for adopted in self._adopted.values():
+            adopted.intersection_update(self.held)
         if self._reader is None:
             missing = membership.shards - self.held
             if missing:
@@ -159,6 +173,7 @@ class TakeOver:
             }
             for stream, one in adoptions.items():
                 self._adopters.pop((shard, stream), None)
+                self._adopted[stream].discard(shard)
                 names = [] if one.state is None else found.names(stream, kind_of(stream).prefix)
                 self._mailbox.store_names(shard, stream, names)
             if adoptions or shard not in owned:
@@ -192,7 +207,8 @@ class TakeOver:
         note = None if spool is None else spool.notes.get(shard)
         if known is not None and note is not None and note.term == known.term and (ours or known.term == _term(found)):
             return None
-        return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state)
+        spool_id = "" if spool is None else spool.source_id
+        return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state, spool_id)
 
     def _seed(self, shard: int, found: StoredShard) -> None:
         """Write down the names of what this machine delivered before it was in a cluster."""
@@ -200,7 +216,7 @@ class TakeOver:
             if sender.source is None or sender.stream not in self._streams or sender.stream in found.states:
                 continue
             names = sender.source.delivered_names(sender.window.position)
-            self._ledger.seed(sender.stream, shard, names)
+            self._ledger.seed(sender.stream, shard, [Name(name, subreddit) for name, subreddit in names])
 
     def _control_offset(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> int:
         offsets = []
@@ -217,17 +233,22 @@ class TakeOver:
             spool = spools.get(stream)
             if spool is None:
                 continue
+            self._noted[stream] = frozenset(spool.notes)
             for shard in tuple(self.held):
-                note = spool.notes.get(shard)
-                if note is not None and note.term == terms.get((shard, stream)):
+                note, term = spool.notes.get(shard), terms.get((shard, stream))
+                if note is not None and term is not None and note.term == term.term:
                     self._taken_over(stream, shard, spool, note)
-                elif self._adopters.get((shard, stream), spool.source_id) != spool.source_id:
+                elif not {self._adopters.get((shard, stream), ""), term.spool_id if term else ""} <= {
+                    "",
+                    spool.source_id,
+                }:
                     self._log.warning("shard_taken_over_again", shard=shard, stream=stream, hint="the spool is new")
-                    del self._adopters[shard, stream]
+                    self._adopters.pop((shard, stream), None)
                     self.held.discard(shard)
 
     def _taken_over(self, stream: str, shard: int, spool: SpoolView, note: ShardNote) -> None:
         self._adopters[shard, stream] = spool.source_id
+        self._adopted[stream].add(shard)
         if note.control > self._dropped.get((shard, stream), 0):
             self._mailbox.drop_leftovers(stream, shard, note.control)
             self._dropped[shard, stream] = note.control

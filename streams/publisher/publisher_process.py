@@ -11,6 +11,8 @@ from confluent_kafka import Producer
 from core.child import ChildContext
 from core.config.slices import PublisherConfig
 from core.process.memory_tuning import tune_gc
+from core.reddit.limiter import QuotaFileError
+from core.reddit.machine_share import clear_share
 from core.status.kafka_outage import OutageMark
 from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
 from streams.cluster.coordinator import Coordinator, build_coordinator
@@ -158,6 +160,8 @@ _KEPT = "the records stay in the spools until the next start"
 def run(context: ChildContext, config: PublisherConfig) -> None:
     """Publish what the streams capture until a stop is requested, then the rest, as long as there is time."""
     tune_gc()
+    if config.cluster is None:
+        _leave_cluster(context, config)
     publisher = build_publisher(context, config, clock=time.monotonic, random=random.random)
     try:
         context.ready()
@@ -165,6 +169,14 @@ def run(context: ChildContext, config: PublisherConfig) -> None:
         _drain(context, publisher)
     finally:
         publisher.close(min(_CLOSING_TIME_S, context.drain_seconds()) if context.stop.is_set() else 0.0)
+
+
+def _leave_cluster(context: ChildContext, config: PublisherConfig) -> None:
+    """Drop the share of the quota that a cluster left behind, if this machine was in one before."""
+    try:
+        clear_share(config.state_dir)
+    except QuotaFileError as error:
+        context.log.warning("quota_share_not_cleared", error=str(error), hint="it ends by itself within a day")
 
 
 def _work(context: ChildContext, publisher: Publisher) -> None:

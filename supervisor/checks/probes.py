@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from core.config import EMBEDDED, Config, Proxy
+from core.config.slices import cluster_config
 from core.masking.external import outside
 from core.process import program
+from supervisor.checks.cluster_probe import cluster_finding, session_limits
 from supervisor.checks.finding import Finding, Probe, check_writable, failed, fine
 from supervisor.runtime.private_directories import examine
 
@@ -77,6 +79,12 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
         parts = len(topic.partitions)
         existing = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
         yield fine("kafka", f"{brokers}; {existing}")
+    place = cluster_config(config)
+    if place is not None:
+        control = metadata.topics.get(f"{config.kafka.topic}.control")
+        partitions = None if control is None or control.error is not None else len(control.partitions)
+        limits = session_limits(client, min(metadata.brokers))
+        yield cluster_finding(place, config.kafka.topic, partitions, limits)
 
 
 def silent_logger() -> logging.Logger:

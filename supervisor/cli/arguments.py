@@ -4,13 +4,12 @@ import argparse
 import contextlib
 import math
 import time
-import tomllib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from core.config import parsers
 from core.config.parsers import InvalidValue
+from core.config.setting import toml_or_text
 from core.config.suggestions import likeness, nearest
 
 _ALIKE = 0.6  # similarity from which a misspelt word gets a suggestion
@@ -51,11 +50,7 @@ def assignment(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE, such as supervisor.stats_interval=10")
-    try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    return key.strip(), parsed
+    return key.strip(), toml_or_text(value)
 
 
 def seconds(text: str) -> float:

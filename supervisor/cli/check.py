@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TextIO
 
 from core.config import Config, ConfigError, Problem, load_config
+from core.config.constraints import session_advice
 from core.config.network_variables import network
+from core.config.slices import cluster_config
 from core.errors import ExitCode
 from core.masking.external import hide, masked, outside
 from core.masking.redact import show, show_address
@@ -78,7 +80,16 @@ def _summary(config: Config) -> str:
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
     database = masked(show_address(config.database.url))
     scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
-    return f"{streams_line}\n{scraper}"
+    return "\n".join(filter(None, (streams_line, _cluster(config), scraper)))
+
+
+def _cluster(config: Config) -> str:
+    place = cluster_config(config)
+    if place is None:
+        return ""
+    line = f"  cluster: machine {place.instance} of group {place.group}, {place.shards} shards"
+    advice = session_advice(config)
+    return f"{line}\n  warning: {advice}" if advice else line
 
 
 def _network(config: Config, environ: Mapping[str, str]) -> Iterator[str]:

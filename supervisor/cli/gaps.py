@@ -9,12 +9,16 @@ import time
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
+from core.cluster.shards import shard_of
 from core.config import Config, load_config
+from core.config.slices import cluster_config
 from core.config.suggestions import nearest
 from core.errors import ExitCode
 from core.masking.printable import printable_json
 from core.spool import SpoolReader, spool_path
+from core.status.cluster_status import ClusterStatus, read_cluster
 from core.status.completeness import StreamProof, longest_silence
+from core.status.scope import EVERYTHING, Scope
 from core.stream_kinds import stream_names
 from supervisor.cli.arguments import moment, subreddit
 from supervisor.cli.commands import Command
@@ -25,6 +29,7 @@ Show up to when each stream is proven, and the loss ledger: each interval that
 could not be proven complete, its state, the reason, and the number of items
 that were found in it later. Up to the proven time everything is complete
 outside the gaps that are not repaired. Newer items are not proven yet.
+Of a machine of a cluster, the subreddits of its own shards are shown.
 
 states:
   open      its items can still be read, or are being read
@@ -60,8 +65,12 @@ def show_gaps(
     """
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
-    proofs, code = _read(config, err)
-    problem = _problem(selection, config, proofs.values())
+    cluster, unreadable = read_cluster(cluster_config(config), state_dir, config.reddit.subreddits, now)
+    proofs, code = _read(config, EVERYTHING if cluster is None else cluster.scope, err)
+    if unreadable:
+        print("\n".join(unreadable), file=err)
+        code = ExitCode.GAVE_UP
+    problem = _problem(selection, config, proofs.values(), cluster)
     if problem:
         print(problem, file=err)
         return ExitCode.BAD_USAGE
@@ -73,13 +82,24 @@ def show_gaps(
     blocks = report(proofs, selection, reddit_now, max_age, most)
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
         blocks[-1] = f"No stream has stored anything in {state_dir} yet."
+    if cluster is not None:
+        blocks.insert(0, _part_of(cluster, len(config.reddit.subreddits)))
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
 
 
-def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
+def _part_of(cluster: ClusterStatus, configured: int) -> str:
+    """Say that others have the rest."""
+    shards, names = f"{len(cluster.owned)} of {cluster.config.shards} shards", f"{len(cluster.subreddits):,}"
+    return (
+        f"This is machine {cluster.config.instance} of group {cluster.config.group}. It captures {shards}:\n"
+        f"{names} of {configured:,} subreddits. Only these are shown; the other machines show theirs."
+    )
+
+
+def _read(config: Config, scope: Scope, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
     """Read the configured streams, and all others that have a spool."""
-    state_dir, subreddits = config.supervisor.state_dir, config.reddit.subreddits
+    state_dir, subreddits = config.supervisor.state_dir, scope.names(config.reddit.subreddits)
     proofs: dict[str, StreamProof] = {}
     code = ExitCode.OK
     for stream in stream_names():
@@ -88,7 +108,7 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
             if reader is not None:
                 with contextlib.closing(reader):
                     state = reader.stream_state()  # before the gaps: see StreamProof.read
-                    proofs[stream] = StreamProof.read(subreddits, state, reader.gaps())
+                    proofs[stream] = StreamProof.read(subreddits, state, scope.gaps(reader.gaps()))
             elif stream in config.streams.enabled:
                 proofs[stream] = StreamProof(tuple(subreddits))
         except sqlite3.DatabaseError as error:
@@ -100,7 +120,9 @@ def _read(config: Config, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode
     return proofs, code
 
 
-def _problem(selection: Selection, config: Config, proofs: Collection[StreamProof]) -> str:
+def _problem(
+    selection: Selection, config: Config, proofs: Collection[StreamProof], cluster: ClusterStatus | None
+) -> str:
     """Return what is wrong with the selection; empty if nothing is."""
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
         return "--since must not be later than --until"
@@ -109,6 +131,11 @@ def _problem(selection: Selection, config: Config, proofs: Collection[StreamProo
         known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
     for name in sorted(selection.subreddits - known.keys()):
         return f"r/{name} is not configured, and no gap contains it; did you mean r/{nearest(name, known)}?"
+    for name in sorted(selection.subreddits):
+        if cluster is not None and not cluster.scope.includes(name):
+            shard = cluster.shards[shard_of(name, cluster.config.shards)]
+            owner = f"machine {shard.owner} captures it: run `gaps` there" if shard.owner else "no machine owns it now"
+            return f"r/{known[name]} is in shard {shard.shard}; {owner}"
     return ""
 
 

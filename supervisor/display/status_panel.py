@@ -13,6 +13,7 @@ from core.process import program
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
+from supervisor.display.cluster_panel import cluster_block
 from supervisor.display.formatting import duration, percent, table
 from supervisor.display.scraper_panel import crawl_block
 from supervisor.display.subreddit_panel import subreddit_block
@@ -66,6 +67,7 @@ class Panel:
             blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
         blocks += [
             _streams(status.flow, rates),
+            "" if status.cluster is None else cluster_block(status.cluster),
             self._subreddits(status),
             crawl_block(status.crawl, bar=self.bar),
             _totals(status.flow),
@@ -82,7 +84,8 @@ class Panel:
             return ""
         more = f"{program.command()} gaps {self.config}"
         max_age = self.max_age if status.runs else math.inf  # while nothing runs, all are behind
-        return subreddit_block(status.flow.standings(status.now, max_age), status.flow.shortages(), more)
+        counted = "configured" if status.cluster is None else "on this machine"
+        return subreddit_block(status.flow.standings(status.now, max_age), status.flow.shortages(), more, counted)
 
     def _advice(self, process: Mapping[str, Any], supervisor: Mapping[str, Any]) -> str:
         """Return what to do about a process that does not run."""
@@ -145,7 +148,7 @@ def _streams(flow: Flow, rates: Mapping[str, Rates] | None) -> str:
     rows: list[tuple[str, ...]] = [(*_STREAMS, *_RATES) if rates is not None else _STREAMS]
     for name, stream in flow.streams.items():
         numbers = [f"{number:,}" for number in (stream.captured, stream.published, stream.spooled)]
-        row = (name, *numbers, _gaps(stream), duration(stream.lag_s), _proven(stream), percent(stream.completeness))
+        row = (name, *numbers, _gaps(stream), duration(stream.lag_s), _proven(stream), _complete(stream))
         if rates is not None:
             rate = rates.get(name)
             row += (f"{rate.captured:.1f}", f"{rate.published:.1f}") if rate else (_NONE, _NONE)
@@ -161,7 +164,13 @@ def _gaps(stream: StreamFlow) -> str:
 
 def _proven(stream: StreamFlow) -> str:
     """Format the age of the time up to which the stream is proven."""
+    if stream.completeness is None:
+        return _NONE
     return "never" if stream.unread_s is None else f"{duration(stream.unread_s)} ago"
+
+
+def _complete(stream: StreamFlow) -> str:
+    return _NONE if stream.completeness is None else percent(stream.completeness)
 
 
 def _totals(flow: Flow) -> str:

@@ -22,14 +22,19 @@ _TROUBLES = {
 }
 
 
-def subreddit_block(standings: Standings, shortages: Mapping[str, Shortage], more: str) -> str:
-    """Format a summary, empty while every subreddit is well; `more` is the command that shows the details."""
+def subreddit_block(
+    standings: Standings, shortages: Mapping[str, Shortage], more: str, counted: str = "configured"
+) -> str:
+    """Format a summary, empty while every subreddit is well; `more` is the command that shows the details.
+
+    `counted` says what is counted: in a cluster not all that is configured.
+    """
     counts = standings.counts
     troubles = [f"{counts[kind]:,} {text}" for kind, text in _TROUBLES.items() if counts[kind]]
     lines = [_quota(stream, shortage) for stream, shortage in shortages.items()]
     if troubles:
         named = ", ".join(f"r/{one.name} ({_trouble(one)})" for one in standings.worst(_MAX_NAMED))
-        lines = [f"{counts['all']:,} configured: {', '.join(troubles)}", f"worst: {named}", *lines]
+        lines = [f"{counts['all']:,} {counted}: {', '.join(troubles)}", f"worst: {named}", *lines]
     if not lines:
         return ""
     indented = [_wrapped(line) for line in lines]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from core.config import Config
+from core.config.slices import ClusterConfig, cluster_config
 from core.errors import ConfigError, Problem
 from core.process import program
 from core.process.procfs import free_port
@@ -36,11 +37,13 @@ class ConfigHolder:
         try:
             fresh = self._load()
             _refuse_fixed(self.config, fresh)
+            before, after = cluster_config(self.config), cluster_config(fresh)
             self._apply(fresh)
         except ConfigError as error:
             hint = "the configuration in force is unchanged; correct the file and send SIGHUP again"
             log.error("reload_refused", error=str(error), hint=hint)  # noqa: TRY400
             return None
+        _report_cluster(before, after)
         settings = fresh.supervisor
         return WantedChildren(self.specs, settings.shutdown_timeout, settings.heartbeat_timeout)
 
@@ -71,5 +74,26 @@ def _refuse_fixed(before: Config, after: Config) -> None:
         for key in _FIXED
         if getattr(before.supervisor, key) != getattr(after.supervisor, key)
     ]
+    shards = before.cluster.shards, after.cluster.shards
+    both = before.cluster.enabled and after.cluster.enabled and before.kafka.topic == after.kafka.topic
+    if both and shards[0] != shards[1]:
+        advice = (
+            f"was {shards[0]} at the start, and {before.kafka.topic}.control has a partition for each shard: the "
+            "number is fixed for the life of the topic. To change it, stop all machines and set another kafka.topic"
+        )
+        problems.append(Problem("cluster.shards", advice, str(shards[1])))
     if problems:
         raise ConfigError(problems)
+
+
+def _report_cluster(before: ClusterConfig | None, after: ClusterConfig | None) -> None:
+    """Log what a new place in the cluster means for the subreddits of this machine."""
+    if before is not None and after is None:
+        hint = "this machine captures all subreddits now, as the other machines of the group do: stop one of them"
+        log.warning("cluster_left", group=before.group, instance=before.instance, hint=hint)
+    elif after is not None and (before is None or (before.group, before.instance) != (after.group, after.instance)):
+        hint = "it captures subreddits when the group gives it shards"
+        if before is not None:
+            hint = f"its shards under the former name move after {before.session_timeout:g} s; nothing is lost"
+        former = None if before is None else f"{before.instance} of {before.group}"
+        log.warning("cluster_joined_anew", group=after.group, instance=after.instance, former=former, hint=hint)

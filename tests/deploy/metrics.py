@@ -12,7 +12,7 @@ from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
-from tests.supervisor.monitor.samples import CONFIG, healthy
+from tests.supervisor.monitor.samples import CLUSTER_CONFIG, clustered
 
 #: What every scraped series has, given by Prometheus.
 TARGET = frozenset({"instance", "job"})
@@ -26,7 +26,9 @@ VALUES = {
     "directory": {"state", "logs", "database"},
 }
 
-_OURS = re.compile(r"\b(?:reddit|kafka|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b")
+_OURS = re.compile(
+    r"\b(?:reddit|kafka|cluster|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b"
+)
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 
 
@@ -34,7 +36,7 @@ _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 def known() -> dict[str, frozenset[str]]:
     """Every metric with the names of its labels."""
     written = (
-        readiness_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
+        readiness_exposition(Readiness()) + exposition(MetricInput(clustered(), CLUSTER_CONFIG, MonotonicCounters()))
     ).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)

@@ -8,7 +8,7 @@ from tests.docs.markdown import links, rows, text
 
 PAGE = Path("docs/glossary.md")
 WORDS = ["listed", "shown", "captured", "proven", "gap", "late item", "spool"]
-WORDS += ["source, sink", "position", "dead letter", "frontier", "lease", "shard", "group"]
+WORDS += ["source, sink", "position", "dead letter", "frontier", "lease", "machine", "shard", "group"]
 
 
 def test_each_word_is_defined_once() -> None:

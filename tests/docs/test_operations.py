@@ -18,7 +18,7 @@ from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 from supervisor.monitor.web.connection_limits import DROP_REASONS
 from supervisor.monitor.web.routes import _OWN_METRICS, client_metrics
 from tests.docs.markdown import headings, rows, section
-from tests.supervisor.monitor.samples import CONFIG, healthy
+from tests.supervisor.monitor.samples import CLUSTER_CONFIG, clustered
 from tests.support.system import ROOT
 
 PAGE = Path("docs/operations.md")
@@ -30,7 +30,7 @@ def plain(cell: str) -> str:
 
 def test_every_metric_has_a_line_with_its_type_its_labels_and_what_to_do() -> None:
     written = (
-        readiness_exposition(Readiness()) + exposition(MetricInput(healthy(), CONFIG, MonotonicCounters()))
+        readiness_exposition(Readiness()) + exposition(MetricInput(clustered(), CLUSTER_CONFIG, MonotonicCounters()))
     ).decode()
     written += _OWN_METRICS.format(age=0, failures=0, listeners=0)
     written += client_metrics(0, dict.fromkeys(DROP_REASONS, 0), 0)

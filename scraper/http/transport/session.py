@@ -86,12 +86,14 @@ class Session:
 
     def open(self) -> None:
         """Create the connection pool; no connection is opened yet."""
-        self._http = self._open(keep=True)
-        self._apart = self._open(keep=False)
+        # use SSL_CERT_FILE as it is now, not as it was when aiohttp was imported; one for both: each takes 0.8 MiB
+        context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
+        self._http = self._open(context, keep=True)
+        self._apart = self._open(context, keep=False)
 
-    def _open(self, *, keep: bool) -> aiohttp.ClientSession:
+    def _open(self, context: ssl.SSLContext | bool, *, keep: bool) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=self._connector(keep=keep),
+            connector=self._connector(context, keep=keep),
             response_class=TracedResponse,
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout,
@@ -113,9 +115,7 @@ class Session:
         self.distrusted += 1
         log.warning("connection_not_trusted", reason="unrequested bytes arrived", count=self.distrusted)
 
-    def _connector(self, *, keep: bool) -> aiohttp.TCPConnector:
-        # use SSL_CERT_FILE as it is now, not as it was when aiohttp was imported
-        context: ssl.SSLContext | bool = ssl.create_default_context() if self._encrypted else True
+    def _connector(self, context: ssl.SSLContext | bool, *, keep: bool) -> aiohttp.TCPConnector:
         limit = self._connections + _RESERVED_CONNECTIONS
         if self._route.is_socks:
             from scraper.http.transport import socks  # noqa: PLC0415 (only where it is needed: memory)

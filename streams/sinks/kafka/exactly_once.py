@@ -35,6 +35,7 @@ _CALL_S = 0.25
 #: Records in flight at which no more are added for the moment: enough to keep a fast broker busy. If the broker becomes
 #: slow, only these delay the commit.
 _MOST_IN_FLIGHT = 5_000
+_ENDED_ELSEWHERE = "another machine has ended the open transaction of this one"
 #: Seconds to wait until records in flight have arrived, before the next check.
 _POLL_S = 0.01
 
@@ -264,6 +265,10 @@ class ExactlyOnce(DeliveryStrategy):
         return True
 
     def _take_error(self, error: KafkaError) -> None:
+        if is_fenced(error) and self._routing is not None:
+            # the next owner of its shards ended its transaction; of two machines with one name the group refuses one
+            self._replace_producer(_ENDED_ELSEWHERE)
+            return
         if is_fenced(error):
             raise TransientError(
                 "another publisher of this deployment has taken over, or the broker ended a transaction that took too"

@@ -47,12 +47,12 @@ def _reading(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     lag: dict[str, Value] = {name: flow.lag_s for name, flow in sample.flow.streams.items()}
     text = "Seconds from an item's creation at Reddit to its capture, median of the newest"
     yield from gauges("reddit_capture_lag_seconds", text, "stream", lag)
+    reads = {} if sample.stands_by else sample.streams  # a machine that stands by reads nothing on purpose
     text = "Seconds since the stream last read its listing completely; recorded every 15 s in a quiet stream"
-    yield from gauges(
-        "reddit_last_poll_age_seconds", text, "stream", _each(sample, lambda one: _age(sample, one.polled_at))
-    )
+    polled: dict[str, Value] = {name: _age(sample, one.polled_at) for name, one in reads.items()}
+    yield from gauges("reddit_last_poll_age_seconds", text, "stream", polled)
     text = "Seconds since the newest item was captured; grows while a subreddit is quiet"
-    ages = _each(sample, lambda one: _age(sample, one.captured_at))
+    ages: dict[str, Value] = {name: _age(sample, one.captured_at) for name, one in reads.items()}
     yield from gauges("reddit_last_capture_age_seconds", text, "stream", ages)
     text = "Configured subreddits that cannot be read now: private, banned, or set aside after errors"
     absent = {name: len(sample.streams[name].absent) for name in config.streams if name in sample.streams}
@@ -88,7 +88,10 @@ def _losses(sample: Sample, counters: MonotonicCounters) -> Iterator[Metric]:
 
 def _proof(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     """Yield the metrics of what is proven."""
-    proofs = {name: sample.streams[name].proof(config.subreddits) for name in config.streams if name in sample.streams}
+    if sample.stands_by:
+        return
+    names = sample.subreddits(config)
+    proofs = {name: sample.streams[name].proof(names) for name in config.streams if name in sample.streams}
     text = "created_utc up to which every configured subreddit is proven or in a gap; absent while one never was"
     moments: dict[str, Value] = {name: proof.proven_until for name, proof in proofs.items()}
     yield from gauges("reddit_proven_until_seconds", text, "stream", moments)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from core.config.slices import MonitorConfig
 from core.errors import FaultCode
 from core.process import program
-from supervisor.monitor.readiness import scraper_reasons, stream_reasons
+from supervisor.monitor.readiness import cluster_reasons, scraper_reasons, stream_reasons
+from supervisor.monitor.readiness.cluster_reasons import COMPLETE, Missing
 from supervisor.monitor.readiness.failing_requests import Failing
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.sampling.sample import SILENT_AFTER_S, Sample
@@ -30,6 +31,11 @@ REASONS = (
     "proxies_failing",
     "database_away",
     "crawl_stalled",
+    "cluster_name_taken",
+    "cluster_not_member",
+    "cluster_rebalancing",
+    "cluster_commit_failing",
+    "shard_without_owner",
     "disk_nearly_full",
     "state_unreadable",
     "snapshot_late",
@@ -45,7 +51,16 @@ WARNINGS = (
     "stream_behind",
     "gap_open",
     "dead_letters",
+    "cluster_machine_silent",
+    "cluster_view_old",
 )
+
+
+#: What a parked process reports, by the code of its fault.
+_PARKED_BECAUSE = {
+    str(FaultCode.CREDENTIALS): "credentials_rejected",
+    str(FaultCode.INSTANCE_TAKEN): "cluster_name_taken",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ class Trend:
     flapping: frozenset[str] = frozenset()  #: processes that run now and keep crashing
     blocked_at: float | None = None  #: when the quota last blocked all requests
     failing: Mapping[str, Failing] = field(default_factory=dict)  #: processes whose requests to Reddit all fail
+    missing: Missing = COMPLETE  #: what the cluster lacks
 
 
 def problems(sample: Sample, trend: Trend, config: MonitorConfig) -> list[ActiveProblem]:
@@ -71,18 +87,22 @@ def problems(sample: Sample, trend: Trend, config: MonitorConfig) -> list[Active
         *stream_reasons.delivery(sample, trend.growing, config),
         *stream_reasons.quota(sample, config),
         *scraper_reasons.crawl(sample, trend.answered_at, config),
+        *cluster_reasons.membership(sample, config),
+        *cluster_reasons.shards(sample, trend.missing),
         *_disks(sample),
         *_files(sample, config),
     ]
 
 
-def warnings(sample: Sample, config: MonitorConfig) -> list[ActiveProblem]:
-    """Return the warnings."""
+def warnings(sample: Sample, config: MonitorConfig, missing: Missing = COMPLETE) -> list[ActiveProblem]:
+    """Return the warnings; `missing` is what a cluster lacks."""
     return [
         *stream_reasons.behind(sample, config),
         *stream_reasons.losses(sample),
         *scraper_reasons.single_proxies(sample),
         *scraper_reasons.replaced_database(sample),
+        *cluster_reasons.others(sample, missing),
+        *cluster_reasons.old_view(sample, config),
     ]
 
 
@@ -107,7 +127,7 @@ def _processes(sample: Sample, trend: Trend, config: MonitorConfig) -> Iterator[
         command = f"`{program.command()} restart CONFIG {name}`"
         if state == "FATAL":
             why = str(process.get("why") or "no reason given").rstrip(".")
-            what = "credentials_rejected" if process.get("code") == FaultCode.CREDENTIALS else "process_down"
+            what = _PARKED_BECAUSE.get(str(process.get("code")), "process_down")
             text = f"{name} is parked: {why}. Details: {log}. Correct the cause, then run {command}; after a change"
             hint = "of the configuration or of .env send SIGHUP to the supervisor instead."
             yield ActiveProblem(what, name, f"{text} {hint}", since)

@@ -37,7 +37,7 @@ def streams(
     Polls count, not items: a quiet subreddit at night is normal. `blocked_at`: when the quota
     last blocked all requests. `failing`: streams whose requests all fail, which shows before their silence.
     """
-    if quota_is_out(sample):
+    if quota_is_out(sample) or sample.stands_by:
         return
     for name in config.streams:
         if sample.running_since(name) is None or name not in sample.streams or name in sample.unreadable_streams:
@@ -46,7 +46,7 @@ def streams(
         if stream.progress_at is None:
             yield ActiveProblem("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
         elif sample.now - max(stream.progress_at, blocked_at or 0.0) > longest_silence(config):
-            all_absent = {one.lower() for one in config.subreddits} <= {one.lower() for one in stream.absent}
+            all_absent = {one.lower() for one in sample.subreddits(config)} <= {one.lower() for one in stream.absent}
             why = "none of its subreddits can be read" if all_absent else "its requests to Reddit fail"
             text = f"{name} captures nothing: {why}. {_see(config, name)}"
             yield ActiveProblem("stream_silent", name, text, stream.progress_at)
@@ -128,7 +128,7 @@ def behind(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
         stream = sample.streams.get(name)
         if stream is None or sample.running_since(name) is None or stream.progress_at is None or quota_is_out(sample):
             continue
-        proof = stream.proof(config.subreddits)
+        proof = stream.proof(sample.subreddits(config))
         unread_s = proof.unread_s(sample.now)
         if unread_s is not None and unread_s > patience >= sample.now - stream.progress_at:
             late = [

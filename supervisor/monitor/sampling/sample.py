@@ -11,8 +11,10 @@ from core.process import procfs
 from core.reddit.limiter import read_quota, read_requests
 from core.reddit.quota import Quota
 from core.spool.committed_positions import read_deliveries, read_newest_dead_letter
+from core.status.cluster_status import ClusterStatus
 from core.status.crawl import Crawl
 from core.status.kafka_outage import read_outage, read_refusal
+from core.status.scope import EVERYTHING
 from core.status.stream_stats import Flow
 from core.status.system_status import Status, read_status
 from supervisor.monitor.sampling.disk import Disk, sample_disks
@@ -52,6 +54,20 @@ class Sample:
         return self.status.crawl
 
     @property
+    def cluster(self) -> ClusterStatus | None:
+        """The cluster; None: this is the only machine."""
+        return self.status.cluster
+
+    def subreddits(self, config: MonitorConfig) -> tuple[str, ...]:
+        """Return the configured subreddits that this machine captures."""
+        return config.subreddits if self.cluster is None else self.cluster.subreddits
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether the cluster has given this machine no subreddits: its streams read nothing, and nothing is wrong."""
+        return self.cluster is not None and not self.cluster.subreddits
+
+    @property
     def waiting(self) -> int:
         """Captured records without an acknowledgement, of all streams."""
         return sum(stream.spooled for stream in self.flow.streams.values())
@@ -88,9 +104,10 @@ def take_sample(config: MonitorConfig, now: float) -> Sample:
 
     nothing: dict[str, tuple[int, float]] = {}
     deliveries = attempt("the publisher's positions", lambda: read_deliveries(state_dir), nothing)
+    scope = EVERYTHING if status.cluster is None else status.cluster.scope
     streams, unread = {}, set(status.flow.unreadable_streams)
     for name in status.flow.streams:
-        read = partial(sample_stream, state_dir, name, deliveries, status.flow.readings.get(name))
+        read = partial(sample_stream, state_dir, name, deliveries, status.flow.readings.get(name), scope)
         found = attempt(f"the spool of {name}", read, None)
         streams[name] = found or StreamSample()
         if found is None:

@@ -12,6 +12,7 @@ from core.spool.model import Row
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import Shortage
 from core.status.completeness import StreamProof
+from core.status.scope import EVERYTHING, Scope
 from core.status.stream_stats import Reading
 from supervisor.monitor.sampling.monotonic_counters import MonotonicCounters
 
@@ -25,7 +26,8 @@ class StreamSample:
     counters: Mapping[str, int] = field(default_factory=dict)
     inherited: Mapping[str, int] = field(default_factory=dict)  #: of these, taken over from a broken spool
     spool_id: str = ""
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[Gap, ...] = ()  #: of this machine's subreddits
+    recorded_gaps: int | None = None  #: entries of the ledger, of all subreddits; None: as many as `gaps`
     proven: Mapping[str, float] = field(default_factory=dict)  #: lower-case subreddit → created_utc proven up to
     clock_offset: float = 0.0  #: Reddit's clock minus ours, seconds
     begun: float | None = None  #: when it first requested its listing
@@ -64,7 +66,8 @@ class StreamSample:
 
     def monotonic(self, counters: MonotonicCounters, stream: str, name: str) -> int:
         """Return the counter `name` over all its spools, or the number of recorded `gaps`."""
-        value = len(self.gaps) if name == "gaps" else self.counters.get(name, 0)
+        recorded = len(self.gaps) if self.recorded_gaps is None else self.recorded_gaps
+        value = recorded if name == "gaps" else self.counters.get(name, 0)
         return counters.follow((name, stream), value, self.spool_id, self.inherited.get(name, 0))
 
     def delay(self, now: float) -> float | None:
@@ -74,7 +77,11 @@ class StreamSample:
 
 
 def sample_stream(
-    state_dir: Path, stream: str, deliveries: Mapping[str, tuple[int, float]], known: Reading | None = None
+    state_dir: Path,
+    stream: str,
+    deliveries: Mapping[str, tuple[int, float]],
+    known: Reading | None = None,
+    scope: Scope = EVERYTHING,
 ) -> StreamSample:
     """Read the spool; `deliveries` holds the delivered position of each, and its time.
 
@@ -87,7 +94,9 @@ def sample_stream(
         seq, delivered_at = deliveries.get(reader.spool_id, (0, None))
         if known is None or known.spool_id != reader.spool_id:
             stream_state = reader.stream_state()  # before the gaps: see StreamProof.read
-            known = Reading(reader.spool_id, stream_state, StreamProof.read((), stream_state, reader.gaps()))
+            gaps = scope.gaps(recorded := reader.gaps())
+            proof = StreamProof.read((), stream_state, gaps)
+            known = Reading(reader.spool_id, scope.state(stream_state), proof, len(recorded))
         stream_state, proof = known.state, known.proof
         delivered = [row for row in reader.read(seq - 1, 1) if row.seq == seq] if seq else []
         waiting = reader.read(seq, 1)
@@ -98,6 +107,7 @@ def sample_stream(
             inherited=reader.inherited(),
             spool_id=reader.spool_id,
             gaps=proof.gaps,
+            recorded_gaps=known.recorded_gaps,
             proven=proof.moments,
             clock_offset=proof.clock_offset,
             begun=proof.begun,

@@ -11,6 +11,7 @@ from core.status.crawl import CrawlReport
 from core.status.standings import gap_rank
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.snapshot.cluster_view import cluster_view
 from supervisor.monitor.snapshot.history import History, Step
 
 #: Most gaps per stream on the page, the worst ones; `python -m supervisor gaps --all` lists all.
@@ -39,6 +40,7 @@ def view(sample: Sample, config: MonitorConfig, history: History, readiness: Rea
         "kafka": _kafka(sample, config, mask) if sample.streams else None,
         "quota": _quota(sample),
         "scraper": _scraper(sample, config, history, mask) if scraper else None,
+        "cluster": None if sample.cluster is None else cluster_view(sample.cluster),
         "disks": _disks(sample),
     }
 
@@ -85,7 +87,7 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     flow, stream = sample.flow.streams[name], sample.streams[name]
-    proof = stream.proof(config.subreddits)
+    proof = stream.proof(sample.subreddits(config))
     shares, unread_s = proof.shares(sample.now), proof.unread_s(sample.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
     recent = [gap for gap in reversed(stream.gaps) if gap.end is None or gap.end >= shares.start]
@@ -105,7 +107,7 @@ def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, 
         "gaps": flow.gaps,
         "open_gaps": flow.open_gaps,
         "states": {state.value: sum(gap.state is state for gap in stream.gaps) for state in GapState},
-        "complete": shares.percent if stream.begun is not None or stream.gaps else None,
+        "complete": shares.percent if proof.subreddits and (stream.begun is not None or stream.gaps) else None,
         "shares": {
             "proven": round(shares.proven, 6),
             **{state.value: round(share, 6) for state, share in shares.gaps.items()},
@@ -116,12 +118,12 @@ def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, 
         "old": unread_s is not None and unread_s > longest_silence(config.max_poll_interval),
         "unread": [[round(max(shares.start, at)), round(part, 4)] for at, part in proof.unread_steps(_MAX_STEPS)],
         "window": [round(shares.start), round(shares.end)],
-        "ledger": [_gap(gap, shares.start, config, mask) for gap in shown],
+        "ledger": [_gap(gap, shares.start, len(proof.subreddits), mask) for gap in shown],
         "absent": len(stream.absent),
     }
 
 
-def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str, Any]:
+def _gap(gap: Gap, start: float, subreddits: int, mask: Mask) -> dict[str, Any]:
     concerned = gap.unproven or gap.subreddits
     return {
         "id": gap.id,
@@ -132,7 +134,7 @@ def _gap(gap: Gap, start: float, config: MonitorConfig, mask: Mask) -> dict[str,
         "found": gap.found,
         "subreddits": list(concerned[:_MAX_NAMED]),
         "concerned": len(concerned),
-        "part": round(min(1.0, len(concerned) / max(1, len(config.subreddits))), 4),
+        "part": round(min(1.0, len(concerned) / max(1, subreddits)), 4),
     }
 
 

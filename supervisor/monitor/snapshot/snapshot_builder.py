@@ -11,6 +11,7 @@ from core.config.slices import MonitorConfig
 from core.masking.external import hide, masked
 from supervisor.monitor.metrics.exposition import MetricInput, exposition
 from supervisor.monitor.readiness import reasons
+from supervisor.monitor.readiness.cluster_reasons import MissingTracker
 from supervisor.monitor.readiness.failing_requests import FailingRequests
 from supervisor.monitor.readiness.flap_detector import FlapDetector
 from supervisor.monitor.readiness.problem_tracker import ProblemTracker, Readiness
@@ -48,6 +49,7 @@ class SnapshotBuilder:
     _warning_tracker: ProblemTracker = field(default_factory=ProblemTracker)
     _flap_detector: FlapDetector = field(default_factory=FlapDetector)
     _failing_requests: FailingRequests = field(default_factory=FailingRequests)
+    _missing: MissingTracker = field(default_factory=MissingTracker)
     _blocked_at: float | None = None
 
     def __post_init__(self) -> None:
@@ -61,10 +63,13 @@ class SnapshotBuilder:
             self._blocked_at = sample.now
         replacing, flapping = self._flap_detector.update(sample.status.processes, sample.now)
         failing = self._failing_requests.update(sample.requests, sample.now)
-        trend = Trend(self.history.growing(), self.history.answered_at, replacing, flapping, self._blocked_at, failing)
+        missing = self._missing.update(sample.cluster)
+        trend = Trend(
+            self.history.growing(), self.history.answered_at, replacing, flapping, self._blocked_at, failing, missing
+        )
         readiness = Readiness(
             self._reason_tracker.update(reasons.problems(sample, trend, self.config), sample.now),
-            self._warning_tracker.update(reasons.warnings(sample, self.config), sample.now),
+            self._warning_tracker.update(reasons.warnings(sample, self.config, missing), sample.now),
         )
         shown = view(sample, self.config, self.history, readiness, self.mask)
         return Snapshot(

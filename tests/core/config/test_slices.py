@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.config import Config, Proxy
-from core.config.sections import KafkaSection, ScraperSection, all_settings
+from core.config.sections import ClusterSection, KafkaSection, ScraperSection, all_settings
 from core.config.slices import (
     MonitorConfig,
     ProcessConfig,
@@ -17,6 +17,7 @@ from core.config.slices import (
     RedditAccess,
     ScraperConfig,
     StreamConfig,
+    cluster_config,
     monitor_config,
     publisher_config,
     scraper_config,
@@ -51,6 +52,11 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "kafka.topic": ("x", {"publisher", "monitor"}),
     "kafka.delivery": ("exactly_once", {"publisher", "monitor"}),
     "kafka.producer": ({"linger.ms": 5}, {"publisher", "monitor"}),
+    "cluster.enabled": (True, STREAMS | {"publisher", "monitor"}),
+    "cluster.group": ("x", set()),  # nothing while the cluster is off
+    "cluster.instance": ("x", set()),
+    "cluster.shards": (7, set()),
+    "cluster.session_timeout": (7.0, set()),
     "scraper.enabled": (False, SCRAPERS | {"monitor"}),
     "scraper.subreddits": (("x",), SCRAPERS),
     "scraper.authentication": ("none", SCRAPERS | {"monitor"}),
@@ -108,6 +114,35 @@ def test_a_key_changes_the_slices_of_those_who_read_it_and_no_other(key: str) ->
     value, whom = KEYS[key]
     before, after = slices(BASE), slices(with_key(key, value))
     assert {name for name in before if before[name] != after[name]} == whom
+
+
+CLUSTER = ("reddit.subreddits", "reddit.requests_per_minute", "reddit.client_id", "kafka.topic", "streams.comments")
+
+
+@pytest.mark.parametrize("key", [*(key for key in KEYS if key.startswith("cluster.")), *CLUSTER])
+def test_in_a_cluster_its_keys_concern_streams_publisher_and_monitor(key: str) -> None:
+    """And the publisher, which reports what is proven of each shard, follows the subreddits, streams and quota."""
+    base = replace(BASE, cluster=ClusterSection(enabled=True))
+    value = False if key == "cluster.enabled" else KEYS[key][0]
+    table, _, leaf = key.partition(".")
+    before, after = slices(base), slices(replace(base, **{table: replace(getattr(base, table), **{leaf: value})}))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed - SCRAPERS == STREAMS | {"publisher", "monitor"}
+
+
+def test_a_machine_without_a_name_is_named_by_its_host_and_directory() -> None:
+    base = replace(BASE, cluster=ClusterSection(enabled=True))
+    elsewhere = replace(base, supervisor=replace(base.supervisor, state_dir=Path("other")))
+    one, other = cluster_config(base), cluster_config(elsewhere)
+    assert one is not None
+    assert other is not None
+    assert one.instance != other.instance
+    assert one == cluster_config(base), "stable over restarts"
+    assert one.group == "gapless-reddit-posts"
+    named = cluster_config(replace(base, cluster=ClusterSection(enabled=True, instance="gapless-0", group="g")))
+    assert named is not None
+    assert (named.instance, named.group) == ("gapless-0", "g")
+    assert cluster_config(BASE) is None
 
 
 def trees(places: list[str]) -> Iterator[tuple[Path, ast.Module]]:

@@ -125,6 +125,20 @@ def test_within_a_window_a_late_answer_does_not_turn_the_count_back() -> None:
     assert slow.outstanding == 0
 
 
+def test_our_own_count_restarts_with_the_first_answer_of_a_new_window_also_before_our_clock_reaches_it() -> None:
+    """The reset is rounded up to seconds, and its answer took time: the new window begins a little earlier."""
+    quota = fresh()
+    first = BIRTH + 10
+    quota = answered(granted(quota, Priority.STREAM, first), RateHeaders(1, 59, 60), first, first, PER_MINUTE)
+    quota = replace(quota, sent=50.0)
+    late = BIRTH + 69.5
+    quota = answered(granted(quota, Priority.STREAM, late), RateHeaders(1, 59, 600), late, late, PER_MINUTE)
+    assert (quota.sent, quota.remaining()) == (1.0, LIMIT - 1)
+    after = late + 3 * 60  # no further restart, whatever the headers say
+    quota = answered(granted(quota, Priority.STREAM, after), RateHeaders(1, 59, 600), after, after, PER_MINUTE)
+    assert quota.sent == 2.0
+
+
 def test_an_answer_from_the_former_window_does_not_replace_the_count_of_this_one() -> None:
     quota = answered(fresh(), RateHeaders(59, 1, 1.0), BIRTH, BIRTH, PER_MINUTE)
     quota = granted(quota, Priority.STREAM, BIRTH + 0.5)

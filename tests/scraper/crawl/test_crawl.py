@@ -15,6 +15,7 @@ from core.reddit.request_errors import CredentialsRejected
 from scraper.crawl.crawl_counters import CrawlCounters, FinishRate
 from scraper.crawl.crawl_loop import Crawl
 from scraper.crawl.subreddit_job import SubredditJob
+from scraper.reddit.question import Kind, Question
 from scraper.store.connection.database_errors import StoreUnavailable
 from scraper.store.statements.claims import Claims
 from scraper.store.store import Store
@@ -54,6 +55,7 @@ class Scene:
         self.connections = Connections(self.reddit)
         self.stop = asyncio.Event()
         self.crawl: Crawl | None = None
+        self.stands_still = False  #: whether the clock of the estimate of work ahead stands still
         for name in NAMES:
             self.reddit.subreddit(name, post(f"p{name}", name, f"u{name}"))
             self.reddit.user(f"u{name}")
@@ -69,6 +71,8 @@ class Scene:
                 job = SubredditJob(
                     self.reddit, store, config, CrawlCounters(FinishRate(0.0)), now=lambda: datetime.now(UTC)
                 )
+                if self.stands_still:
+                    job.ahead._clock = lambda: 0.0  # noqa: SLF001 (its clock is an argument, but not of a job)
                 self.crawl = Crawl(self.connections, store, job, config)
                 acting = asyncio.create_task(self._act(act))
                 async with asyncio.timeout(20):
@@ -115,6 +119,28 @@ def test_as_many_subreddits_begin_as_there_are_connections_for(scene: Scene) -> 
 
     scene.play(act)
     assert scene.rows("SELECT count(*) FROM reddit_users") == [(len(NAMES),)]
+    assert set(scene.reddit.asked.values()) == {1}
+
+
+def test_connections_that_wait_for_the_last_of_the_first_answers_serve_other_subreddits(scene: Scene) -> None:
+    last, ask = asyncio.Event(), scene.reddit.ask
+
+    async def slow(question: Question) -> object:
+        answer = await ask(question)
+        if question.kind is Kind.YEAR:
+            await last.wait()
+        return answer
+
+    scene.reddit.ask = slow  # type: ignore[method-assign]
+    scene.stands_still = True  # or the first ones would soon count as late, and no longer as work ahead
+
+    async def act() -> None:
+        await scene.until(lambda: scene.crawl is not None and scene.crawl.jobs == 10, "more than the first four")
+        assert scene.done() == 0
+        last.set()
+        await scene.until(lambda: scene.done() == len(NAMES), "all of them done")
+
+    scene.play(act)
     assert set(scene.reddit.asked.values()) == {1}
 
 

@@ -26,11 +26,13 @@ def test_a_subreddit_that_has_just_begun_counts_with_its_five_calls_and_the_most
 def test_known_authors_replace_the_estimate_and_go_one_by_one() -> None:
     ahead = WorkAhead(4, Clock())
     ahead.begin("alpha")
+    assert not ahead.knows_authors
     ahead.known("alpha", 3)
     ahead.add(3)
     assert ahead.calls == 6
     ahead.done()
     assert ahead.calls == 4
+    assert ahead.knows_authors
 
 
 def test_the_estimate_follows_what_the_subreddits_bring_and_only_the_first_report_of_a_turn_counts() -> None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from core.child import ChildContext
 from core.config import Config
-from core.config.slices import stream_config
+from core.config.slices import StreamConfig, stream_config
 from core.reddit.limiter import Wishes
 from core.reddit.quota import Priority, Quota
 from core.reddit.request_errors import BadAnswer, RequestRejected, Unreachable
@@ -263,14 +263,23 @@ class Life:
         surely_whole = patch("streams.capture.poll._SURELY_WHOLE", self.world.cap // 2)
         with writer, surely_whole, ExitStack() as after:
             after.callback(lambda: setattr(self, "turns", self.turns + context.turns))
-            coverage = Coverage(
-                writer, STREAM, self.subreddits, clock=self.clock, offset=self.clock_offset, bounds=self.clock_bounds
-            )
-            fetcher = PageFetcher(self, context, STREAM, self.clock)
-            limiter: Any = EasyQuota(self.clock)
-            clocks: dict[str, Any] = {"clock": self.clock, "wall": self.clock, "draw": lambda: 0.5}
-            clocks["path_limit"] = self.path_limit
-            Capture(stream_config(self.config, STREAM), context, coverage, fetcher, limiter, **clocks).run()
+            self.capture(writer, context)
+
+    def capture(self, writer: SpoolWriter, context: FakeContext) -> None:
+        """Be the process, with its spool open."""
+        self.make(writer, context, stream_config(self.config, STREAM)).run()
+
+    def make(self, writer: SpoolWriter, context: FakeContext, config: StreamConfig, **more: Any) -> Capture:
+        """Build the capture as a start does."""
+        clock, names = self.clock, config.subreddits
+        shared = self.subreddits if config.cluster else ()
+        coverage = Coverage(
+            writer, STREAM, names, clock=clock, offset=self.clock_offset, bounds=self.clock_bounds, shared=shared
+        )
+        fetcher = PageFetcher(self, context, STREAM, clock)
+        limiter: Any = EasyQuota(clock)
+        clocks: dict[str, Any] = {"clock": clock, "wall": clock, "draw": lambda: 0.5, "path_limit": self.path_limit}
+        return Capture(config, context, coverage, fetcher, limiter, **clocks, **more)
 
     def check_promise(self, proven_until: object) -> None:
         """What was listed and created before the proven moment is captured, or lies in a gap."""

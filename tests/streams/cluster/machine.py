@@ -55,8 +55,8 @@ class Machine(Deployment):
             if one.shard in notes and notes[one.shard].term == one.term:
                 continue
             names = self._mailbox.names(one.shard, "comments")
-            batch.seen += [Seen(name, sub, 1.0, 0) for name, sub in names if name not in self.known]
-            self.known |= {name for name, _ in names}
+            batch.seen += [Seen(one.name, one.subreddit, 1.0, 0) for one in names if one.name not in self.known]
+            self.known |= {one.name for one in names}
             control = 0 if one.state is None else one.state.control
             notes[one.shard] = ShardNote(one.term, self.comments.writer.last_seq(), control)
         for shard, note in notes.items():

@@ -5,6 +5,9 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from core.errors import PERMANENT_EXIT
 from tests.streams.cluster.machine import SHARDS, Machine, items
 from tests.streams.publisher.deployment import new_topic
 from tests.support.brokers import ApacheKafka
@@ -28,7 +31,7 @@ def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafk
             two.wait_owns(SHARDS)
             two.capture_items({**items(0, 50), **fresh})
             os.kill(one.publisher.pid, signal.SIGCONT)
-            wait_until(lambda: one.backlog() == 0 and two.backlog() == 0, what="both to have nothing left")
+            wait_until(lambda: is_idle(one) and is_idle(two), what="both to have nothing left")
             wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
         wanted = items(0, 50) | items(100, 60) | items(200, 60) | items(300, 60)
 
@@ -40,6 +43,34 @@ def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafk
         wait_until(all_there, what="all items to be in the topic")
         assert delivered(two) == dict.fromkeys(wanted, 1)
         assert one.said("membership_lost")
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_of_two_machines_with_one_name_the_first_ends_and_says_why(
+    tmp_path: Path, apache_kafka: ApacheKafka, delivery: str
+) -> None:
+    topic = new_topic()
+    with (
+        Machine(tmp_path / "a", apache_kafka, topic, "m1", delivery) as one,
+        Machine(tmp_path / "b", apache_kafka, topic, "m1", delivery) as two,
+    ):
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 20))
+        one.wait_delivered()
+        two.start()
+        assert one.ended() == PERMANENT_EXIT
+        (fatal,) = one.said("fatal")
+        assert "cluster.instance" in fatal["error"]
+        two.wait_owns(SHARDS)
+        two.capture_items(items(0, 40))
+        two.wait_delivered()
+        assert delivered(two) == dict.fromkeys(items(0, 40), 1)
+
+
+def is_idle(machine: Machine) -> bool:
+    machine.follow()
+    return machine.backlog() == 0
 
 
 def delivered(machine: Machine) -> Counter[str]:

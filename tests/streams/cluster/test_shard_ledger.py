@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from core.cluster.mailbox import Name, Term
 from core.cluster.shards import shard_of
 from core.config.slices import ClusterConfig
 from core.spool.spool_state import SpoolState
@@ -28,7 +29,7 @@ class Book:
         self.ledger = ShardLedger(
             CONFIG, SUBREDDITS, "id-1", "state", clock=lambda: self.now, wall=lambda: 1000.0 + self.now
         )
-        self.terms = {(SHARD, "comments"): "term-1"}
+        self.terms = {(SHARD, "comments"): Term("term-1", "spool-1", with_state=True)}
         self.partition = StoredShard()
 
     def writes(self, *, in_transaction: bool = True) -> list[StateWrite]:
@@ -54,28 +55,28 @@ class Book:
 
 def test_the_writer_is_named_with_the_first_names_and_not_again() -> None:
     book = Book()
-    book.ledger.sent("comments", 1, "comments", OURS[0].lower(), "t1_a")
+    book.ledger.sent("comments", 1, "comments", Name("t1_a", OURS[0].lower()))
     assert book.ledger.due({SHARD}) is False, "nothing has arrived; with a transaction the records make it due"
     assert book.commit() == ["writer/comments", f"names/comments/{OURS[0].lower()}/0"]
-    book.ledger.sent("comments", 2, "comments", OURS[0].lower(), "t1_b")
+    book.ledger.sent("comments", 2, "comments", Name("t1_b", OURS[0].lower()))
     assert book.commit() == [f"names/comments/{OURS[0].lower()}/0"]
     assert [one.name for one in book.partition.names("comments", "t1")] == ["t1_a", "t1_b"]
 
 
 def test_an_abandoned_transaction_leaves_no_trace() -> None:
     book = Book()
-    book.ledger.sent("comments", 1, "comments", OURS[0].lower(), "t1_a")
+    book.ledger.sent("comments", 1, "comments", Name("t1_a", OURS[0].lower()))
     assert book.writes()
     book.ledger.abandoned()
     assert not book.writes()
-    book.ledger.sent("comments", 1, "comments", OURS[0].lower(), "t1_a")
+    book.ledger.sent("comments", 1, "comments", Name("t1_a", OURS[0].lower()))
     assert book.commit() == ["writer/comments", f"names/comments/{OURS[0].lower()}/0"]
 
 
 def test_without_transactions_a_name_is_written_once_its_record_has_arrived() -> None:
     book = Book()
     for seq in (1, 2):
-        book.ledger.sent("comments", seq, "comments", OURS[0].lower(), f"t1_{seq}")
+        book.ledger.sent("comments", seq, "comments", Name(f"t1_{seq}", OURS[0].lower()))
     assert not book.writes(in_transaction=False)
     book.ledger.arrived("comments", 1)
     writes = book.writes(in_transaction=False)
@@ -130,7 +131,7 @@ def test_gaps_are_restricted_to_the_shard_and_the_oldest_closed_ones_give_way() 
 def test_seeds_are_written_once_and_survive_an_abandoned_transaction() -> None:
     book = Book()
     other = next(name for name in SUBREDDITS if name not in OURS)
-    book.ledger.seed("comments", SHARD, [("t1_a", OURS[0].lower()), ("t1_b", other.lower())])
+    book.ledger.seed("comments", SHARD, [Name("t1_a", OURS[0].lower()), Name("t1_b", other.lower())])
     assert book.ledger.due({SHARD})
     assert len(book.writes()) == 2
     book.ledger.abandoned()

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cluster.mailbox import ShardState
+from core.cluster.mailbox import Name, ShardState
 from core.cluster.view import Machine
 from streams.cluster.state_records import (
     CHUNK,
@@ -57,7 +57,7 @@ def test_names_survive_any_division_into_transactions(
         for subreddit, more in deliveries:
             for _ in range(more):
                 count += 1
-                names.add("comments", subreddit, f"t1_{count:x}")
+                names.add("comments", Name(f"t1_{count:x}", subreddit, float(count)))
                 added.append((subreddit, f"t1_{count:x}"))
         records = names.records()
         if not commits:
@@ -77,6 +77,7 @@ def test_names_survive_any_division_into_transactions(
         sure = every[-(RING - 1) * CHUNK :]
         assert {(name, subreddit) for name in sure} <= held
         assert {name for name, sub in held if sub == subreddit} <= set(every)
+    assert {one.created for one in stored.names("comments", "t1")} == {float(int(name[3:], 16)) for name, _ in held}
     assert not stored.unreadable
 
 
@@ -84,7 +85,7 @@ def test_a_ring_keeps_the_newest_names() -> None:
     partition, names = Partition(), DeliveredNames()
     every = [f"t3_{number:x}" for number in range(CHUNK * RING * 2 + 7)]
     for name in every:
-        names.add("submissions", "a", name)
+        names.add("submissions", Name(name, "a"))
         partition.records += [(record.key, record.value) for _, _, record in names.records()]
         names.commit()
     held = {one.name for one in partition.read().names("submissions", "t3")}

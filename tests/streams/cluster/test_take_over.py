@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.cluster.shards import shard_of
+from core.reddit.machine_share import read_share
 from tests.streams.cluster.machine import SHARDS, SUBREDDITS, Machine, items
 from tests.streams.publisher.deployment import new_topic
 from tests.support.brokers import ApacheKafka
@@ -16,6 +17,11 @@ from tests.support.waiting import wait_until
 
 def delivered(machine: Machine) -> Counter[str]:
     return Counter(record.key for record in read_topic(machine.broker.bootstrap_servers, machine.topic))
+
+
+def share(machine: Machine) -> float | None:
+    stored = read_share(machine.state_dir)
+    return None if stored is None else stored.per_minute
 
 
 def wait_delivered(machine: Machine, names: Collection[str]) -> None:
@@ -46,7 +52,7 @@ def test_a_killed_machine_s_shards_go_on_elsewhere_and_nothing_is_repeated(
         two.capture_items(first | second | third)
         wait_delivered(two, third)
         one.start()
-        wait_until(lambda: one.backlog() == 0, what="the returning machine to settle what it had captured")
+        wait_until(lambda: (one.owns(), one.backlog() == 0)[1], what="the returned machine to have nothing left")
         wait_until(lambda: len(two.owns()) == 2 and len(one.owns()) == 2, what="each to own two shards")
         found = delivered(two)
         assert found == dict.fromkeys(first | second | third, 1)
@@ -54,6 +60,7 @@ def test_a_killed_machine_s_shards_go_on_elsewhere_and_nothing_is_repeated(
         assert view is not None
         assert {shard.owner for shard in view.shards} == {"m1", "m2"}
         assert view.document()["instance"] == "m2"
+        wait_until(lambda: [share(one), share(two)] == [50.0, 50.0], what="both to share the quota of their client")
 
 
 def test_what_only_a_dead_machine_had_captured_arrives_through_the_new_owner(

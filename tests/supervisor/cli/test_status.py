@@ -61,6 +61,7 @@ def test_running_it_has_the_shape_of_the_contract(tmp_path: Path) -> None:
             "kafka": {"published": "number", "errors": "number"},
             "scraper": dict.fromkeys(("subreddits", "users", "posts", "frontier"), "number"),
             "quota": {"used": "number", "remaining": "number", "reset_s": "number"},
+            "cluster": "NoneType",
         }
         assert comments["rss_bytes"] > 5_000_000
         assert comments["heartbeat_age_s"] < 3.0

@@ -4,17 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.cluster.view import ClusterView
 from core.config import Config, Proxy
 from core.config.sections import KafkaSection, RedditSection, ScraperSection, SupervisorSection
 from core.config.slices import monitor_config
 from core.reddit.quota import Quota
 from core.spool import Gap, GapState
+from core.status.cluster_status import ClusterStatus
 from core.status.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
 from supervisor.monitor.sampling.disk import Disk
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.sampling.stream_sample import StreamSample
+from tests.support.clusters import SECTION, cluster_view
 
 NOON = 1_800_000_000.0
 GIB = 2**30
@@ -26,6 +29,7 @@ CONFIGURATION = Config(
     supervisor=SupervisorSection(state_dir=Path("state"), log_dir=Path("logs")),
 )
 CONFIG = monitor_config(CONFIGURATION)
+CLUSTER_CONFIG = monitor_config(replace(CONFIGURATION, cluster=SECTION))
 
 NAMES = ("publisher", "submissions", "comments", "scraper-a", "scraper-b", "monitor")
 
@@ -120,6 +124,15 @@ def healthy() -> Sample:
         requests={("comments", "200"): 900, ("comments", "429"): 2, ("submissions", "none"): 1},
         disks=(Disk("state", "state", 50 * GIB, 100 * GIB),),
     )
+
+
+def clustered(view: ClusterView | None = None, **more: Any) -> Sample:
+    """Return a healthy sample of a machine of a cluster that captures both subreddits."""
+    assert CLUSTER_CONFIG.cluster is not None
+    owned, names = frozenset(range(0, 16, 3)), CLUSTER_CONFIG.subreddits
+    known = ClusterStatus(CLUSTER_CONFIG.cluster, NOON, owned, names, view or cluster_view(NOON), frozenset(range(16)))
+    sample = healthy()
+    return replace(sample, status=replace(sample.status, cluster=replace(known, **more)))
 
 
 def with_process(sample: Sample, name: str, state: str = "RUNNING", **more: Any) -> Sample:

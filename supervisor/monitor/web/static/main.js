@@ -1,5 +1,6 @@
 // Connects to the monitor, draws every sample, shows when no data comes, and reconnects automatically.
 
+import { drawCluster } from "./cluster.js";
 import { byId, setAttribute, setText, setVisible } from "./dom.js";
 import { moment, timeWithSeconds } from "./format.js";
 import { drawLedger } from "./ledger.js";
@@ -60,6 +61,7 @@ function draw() {
   }
   drawProcesses(latest);
   drawResources(latest);
+  drawCluster(latest);
   drawScraper(latest);
   setText(byId("where"), latest.kafka ? `${latest.kafka.topic} on ${latest.kafka.servers.split(",").join(", ")}` : "scraper only");
 }

@@ -18,6 +18,11 @@ const titles = {
   proxies_failing: "All proxies failing",
   database_away: "Database unavailable",
   crawl_stalled: "Crawl stalled",
+  cluster_name_taken: "Machine name taken",
+  cluster_not_member: "Not in the cluster",
+  cluster_rebalancing: "Shards not settled",
+  cluster_commit_failing: "Commits refused",
+  shard_without_owner: "Shard without owner",
   disk_nearly_full: "Disk nearly full",
   state_unreadable: "State unreadable",
   snapshot_late: "Old data",
@@ -29,6 +34,8 @@ const titles = {
   stream_behind: "Stream behind",
   gap_open: "Gap not repaired",
   dead_letters: "Dead letters",
+  cluster_machine_silent: "Machine silent",
+  cluster_view_old: "Cluster unknown",
 };
 
 const isStarting = (sample, reason) => reason.what === "process_down" && sample.processes.some(({ name, state }) => name === reason.subject && state === "STARTING");

@@ -14,6 +14,7 @@ from supervisor.monitor.readiness.problem_tracker import ActiveProblem
 from supervisor.monitor.readiness.reasons import REASONS, Trend, problems, warnings
 from supervisor.monitor.sampling.disk import Disk
 from supervisor.monitor.sampling.sample import Sample
+from tests.supervisor.monitor.readiness.test_cluster_reasons import OF_A_CLUSTER
 from tests.supervisor.monitor.samples import (
     CONFIG,
     GIB,
@@ -134,7 +135,7 @@ def test_one_thing_that_is_wrong_is_the_one_reason(change: Callable[[Sample], Sa
 
 
 def test_each_reason_that_is_announced_is_given_somewhere() -> None:
-    elsewhere = {"spool_growing", "snapshot_late"}
+    elsewhere = {"spool_growing", "snapshot_late", *OF_A_CLUSTER}
     given = {reason for _, (reason, _) in CASES.values()}
     assert given | elsewhere == set(REASONS)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.cluster.shards import shard_of
 from core.config import Config
 from core.config.sections import RedditSection, ScraperSection
 from core.spool import Gap
@@ -16,6 +17,7 @@ from supervisor.processes.control_inbox import Restart
 from tests.supervisor.monitor.browser import CONTRAST, UNNAMED, Tab, launched
 from tests.supervisor.monitor.samples import report
 from tests.supervisor.monitor.stage import Stage, row, staged
+from tests.support.clusters import SECTION, cluster_view, with_owners, write_cluster
 from tests.support.waiting import wait_until
 
 TOKEN = "a-long-random-token-0815"
@@ -301,3 +303,49 @@ def test_a_search_finds_a_subreddit_and_clearing_it_shows_the_worst_again(stage:
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 400
     assert tab.complaints == []
     tab.page.close()
+
+
+def test_a_cluster_shows_its_machines_and_the_owner_of_each_shard(browser: Any, tmp_path: Path) -> None:
+    stage = staged(tmp_path, replace(CONFIG, cluster=SECTION, scraper=ScraperSection(enabled=False)))
+    lacking = shard_of("Bitcoin", 16)
+    owners = dict.fromkeys(range(16), "gapless-1") | {lacking: None, shard_of("ethereum", 16): "gapless-0"}
+    view = with_owners(cluster_view(time.time()), owners)
+    write_cluster(stage.state_dir, replace(view, handed_over=1234), owned=range(16))
+    with stage.running():
+        for width, scheme in ((1600, "light"), (400, "dark")):
+            tab = Tab(browser, stage.url, width=width, scheme=scheme)
+            tab.wait_for_text("#cluster-text", "gapless-0 in group gapless-reddit-posts: 3 machines alive")
+            assert "gapless-0 (this one)" in tab.text("#machine-rows")
+            assert tab.page.locator("#machine-rows tr").count() == 3
+            kinds = [tab.page.locator(f"#shards li.{kind}").count() for kind in ("mine", "theirs", "none")]
+            assert kinds == [1, 14, 1]
+            title = tab.page.get_attribute("#shards li.none", "title")
+            assert title.startswith(f"Shard {lacking}: no owner, proven until ")
+            assert tab.page.get_attribute("#shards li.theirs", "title").endswith(": gapless-1, no subreddits")
+            assert "1,234 records handed over" in tab.text("#cluster-rest")
+            assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+            assert tab.page.evaluate(UNNAMED) == []
+            assert tab.page.evaluate(CONTRAST) == []
+            assert tab.complaints == []
+            tab.page.close()
+
+
+def test_without_a_cluster_there_is_no_such_part(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    tab.wait_for_text("#process-rows", "RUNNING")
+    assert not tab.page.is_visible("#cluster")
+    tab.page.close()
+
+
+def test_a_machine_that_stands_by_shows_streams_without_a_share(browser: Any, tmp_path: Path) -> None:
+    stage = staged(tmp_path, replace(CONFIG, cluster=SECTION, scraper=ScraperSection(enabled=False)))
+    others = dict.fromkeys(range(16), "gapless-1")
+    write_cluster(stage.state_dir, with_owners(cluster_view(time.time()), others))
+    with stage.running():
+        tab = Tab(browser, stage.url)
+        tab.wait_for_text("#readiness-title", "Ready: everything works")
+        tab.wait_for_text("#subreddits-text", "0 configured")
+        assert "100 %" not in tab.text("#completeness")
+        assert tab.page.locator("#shards li.theirs").count() == 16
+        assert tab.complaints == []
+        tab.page.close()
