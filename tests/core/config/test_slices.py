@@ -87,7 +87,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
 #: Where the code of each kind of process reads its slice.
 CODE: dict[type[object], list[str]] = {
     StreamConfig: ["streams/capture"],
-    PublisherConfig: ["streams/publisher"],
+    PublisherConfig: ["streams/publisher", "streams/cluster"],
     ScraperConfig: ["scraper"],
     MonitorConfig: ["supervisor/monitor", "core/status/crawl", "core/status/system_status.py"],
     RedditAccess: ["streams/capture", "scraper"],
@@ -160,7 +160,8 @@ def test_no_slice_has_a_field_that_its_process_does_not_read(kind: type[ProcessC
 
 
 @pytest.mark.parametrize(
-    "place", ["streams/capture", "streams/publisher", "scraper", "supervisor/monitor", "core/child.py"]
+    "place",
+    ["streams/capture", "streams/publisher", "streams/cluster", "scraper", "supervisor/monitor", "core/child.py"],
 )
 def test_no_code_of_a_process_knows_the_whole_configuration(place: str) -> None:
     """With the slices' types checked, it can read nothing else."""
