@@ -1,6 +1,7 @@
 """CPU of a poll by the number of configured subreddits: it must grow with new items, not with names."""
 
 import itertools
+import math
 import tempfile
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from bench.figure import Figure, at_most
 from bench.material import PAGE, template_page
 from core.config.sections import Config
 from core.config.slices import stream_config
-from core.reddit.quota import Priority
+from core.reddit.quota import WINDOW, Priority, Quota
 from core.spool import SpoolWriter
 from streams.capture.capture_loop import Capture
 from streams.capture.coverage import Coverage
@@ -22,18 +23,22 @@ from tests.streams.capture.life import Clock, EasyQuota, FakeContext, Notes
 
 _NAMES = (100, 1_000, 10_000)
 _NEW = 25
+_LISTED = 1_000
+_GROUPS = 27
+#: bytes of a path and query around the names
+_AROUND = 72
 _WARM_UP_S, _MEASURED_S = 300.0, 600.0
 _ROUNDS = 3
 _STREAM = "comments"
 
 
 class NewestPages:
-    """Answers each request for a newest page with `_NEW` comments that the one before did not have."""
+    """Listings of 1,000 comments; each request for a newest page finds `_NEW` that the one before did not have."""
 
     def __init__(self, clock: Clock, children: list[dict[str, Any]]) -> None:
         self._clock = clock
         self._children = children
-        self._pages: dict[str, deque[dict[str, Any]]] = {}
+        self._listings: dict[str, deque[dict[str, Any]]] = {}
         self._count = itertools.count()
         self.polls = 0
 
@@ -41,23 +46,34 @@ class NewestPages:
         """Answer one request; a page below the newest one is the last."""
         del priority
         self._clock.advance(0.05)
-        page = self._pages.setdefault(path, deque(maxlen=PAGE))
-        if "after" not in params:
+        listing = self._listings.setdefault(path, deque(maxlen=_LISTED))
+        start = 0
+        if "after" in params:
+            names = [child["data"]["name"] for child in listing]
+            start = names.index(params["after"]) + 1 if params["after"] in names else _LISTED
+        else:
             self.polls += 1
-            names = path.split("/")[2].split("+")
-            for _ in range(_NEW if page else PAGE):
-                page.appendleft(self._comment(names))
-        after = None if "after" in params else page[-1]["data"]["name"]
-        return {"kind": "Listing", "data": {"children": [] if "after" in params else list(page), "after": after}}
+            self._add(listing, path.split("/")[2].split("+"))
+        children = list(itertools.islice(listing, start, start + PAGE))
+        after = children[-1]["data"]["name"] if start + PAGE < len(listing) else None
+        return {"kind": "Listing", "data": {"children": children, "after": after}}
 
-    def _comment(self, names: list[str]) -> dict[str, Any]:
+    def _add(self, listing: deque[dict[str, Any]], names: list[str]) -> None:
+        """Add the new comments, evenly created since the last ones; to an empty listing, one for each second."""
+        now = self._clock.now
+        last = listing[0]["data"]["created_utc"] if listing else now - _LISTED
+        count = _NEW if listing else _LISTED
+        for place in range(1, count + 1):
+            listing.appendleft(self._comment(names, int(last + (now - last) * place / count)))
+
+    def _comment(self, names: list[str], created: int) -> dict[str, Any]:
         number = next(self._count)
         child = self._children[number % len(self._children)]
         fresh = {
             "name": f"t1_b{number:x}",
             "id": f"b{number:x}",
             "subreddit": names[number % len(names)],
-            "created_utc": int(self._clock.now),
+            "created_utc": created,
         }
         return {"kind": "t1", "data": child["data"] | fresh}
 
@@ -99,7 +115,19 @@ def _cpu_per_poll(count: int, children: list[dict[str, Any]]) -> float:
             return (time.process_time() - began) / (source.polls - polls)
 
 
+class AmpleQuota(EasyQuota):
+    """A quota that polls and first walks do not use up."""
+
+    def state(self) -> Quota:
+        """Return a window that has just begun."""
+        return Quota(limit=6_000.0, reset_at=self._clock() + WINDOW)
+
+
 def _run(config: Config, coverage: Coverage, source: NewestPages, clock: Clock, context: FakeContext) -> None:
     fetcher = PageFetcher(source, context, _STREAM, clock)
-    quota: Any = EasyQuota(clock)
-    Capture(stream_config(config, _STREAM), context, coverage, fetcher, quota, clock=clock, wall=clock).run()
+    quota: Any = AmpleQuota(clock)
+    names = config.reddit.subreddits
+    # as many groups as the most names need: only the number of names in a group differs
+    limit = _AROUND + max(len(names[0]), math.ceil(len(names) * (len(names[0]) + 1) / _GROUPS))
+    options: dict[str, Any] = {"clock": clock, "wall": clock, "path_limit": limit}
+    Capture(stream_config(config, _STREAM), context, coverage, fetcher, quota, **options).run()

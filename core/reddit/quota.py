@@ -98,10 +98,15 @@ class Quota:
         """Return the number of requests that this machine may send in a whole window."""
         return self.limit * self.part
 
-    def spare(self, now: float) -> float:
-        """Return the rest of the window relative to an even pace: 1 on pace, above 1 there is room, 0 nothing left."""
-        share_left = max(0.0, self.reset_at - now) / WINDOW
-        return self.remaining() / self.own_limit() / share_left if share_left > 0 else float(self.remaining() > 0)
+    def spare(self, now: float, ahead: float = 0.0) -> float:
+        """Return the rest of the window relative to an even pace: 1 on pace, above 1 there is room, 0 nothing left.
+
+        `ahead`: the shortest time that counts, seconds; after the reset, an even pace is possible.
+        """
+        left = max(0.0, self.reset_at - now)
+        share_ahead = max(0.0, ahead - left) / WINDOW
+        share = left / WINDOW + share_ahead
+        return (self.remaining() / self.own_limit() + share_ahead) / share if share > 0 else float(self.remaining() > 0)
 
 
 @dataclass(frozen=True, slots=True)

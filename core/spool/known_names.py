@@ -77,6 +77,7 @@ def _add_names(connection: sqlite3.Connection, seen: Sequence[Seen]) -> int:
 def select_unknown(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
     """Return those of the names that are not stored, in their order."""
     query = "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM seen WHERE name = value)"
+    query += " AND NOT EXISTS (SELECT 1 FROM old_names WHERE name = value)"
     unknown: list[str] = []
     for start in range(0, len(names), _SEARCHED):
         part = json.dumps(names[start : start + _SEARCHED])
@@ -86,8 +87,9 @@ def select_unknown(connection: sqlite3.Connection, names: Sequence[str]) -> list
 
 def unprove_names(connection: sqlite3.Connection, buckets: Collection[str]) -> None:
     """Make all names of these buckets unproven."""
-    query = "UPDATE seen SET epoch = 0 WHERE epoch > 0 AND bucket IN (SELECT value FROM json_each(?))"
-    connection.execute(query, (json.dumps(list(buckets)),))
+    condition = "WHERE epoch > 0 AND bucket IN (SELECT value FROM json_each(?))"
+    for table in ("seen", "old_names"):
+        connection.execute(f"UPDATE {table} SET epoch = 0 {condition}", (json.dumps(list(buckets)),))  # noqa: S608
 
 
 def delete_names(connection: sqlite3.Connection, names: Collection[str], before: NamesCheck) -> NamesCheck:

@@ -244,6 +244,7 @@ def _record_unreadable(target: sqlite3.Connection, found: Salvage, states: State
     subreddits = subreddits_of(target)
     if not found.complete:
         target.execute("DELETE FROM seen")
+        target.execute("DELETE FROM old_names")
         target.execute("DELETE FROM cursor")
         record_loss(target, Loss(_reason(found), states.get(found.spool_id)), subreddits, now)
     if "gaps" in found.broken:

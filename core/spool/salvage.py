@@ -159,6 +159,19 @@ def _copy_tables(source: sqlite3.Connection, target: sqlite3.Connection, found: 
             marks = ", ".join("?" for _ in row)
             target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 (names from above)
 
+    for row in _readable(source, found, "old_names", "SELECT * FROM old_names") if _has_old_names(source) else ():
+        if _is_seen_row(row):
+            target.execute("INSERT OR IGNORE INTO old_names VALUES (?, ?, ?, ?)", row)
+
+
+def _has_old_names(source: sqlite3.Connection) -> bool:
+    try:
+        return source.execute("SELECT 1 FROM sqlite_master WHERE name = 'old_names'").fetchone() is not None
+    except sqlite3.DatabaseError as error:
+        if not is_broken(error):
+            raise
+        return False
+
 
 def _check_emptied(
     source: sqlite3.Connection, target: sqlite3.Connection, found: Salvage, check: NamesCheck | None

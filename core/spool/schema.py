@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import PermanentError
 from core.spool.known_names import count_names, write_names_check
+from core.spool.old_names import OLD_NAMES
 from core.spool.stream_state import upgraded_rows
 from core.storage.sqlite import transaction
 
@@ -113,12 +114,19 @@ def _give_subreddits_rows(connection: sqlite3.Connection) -> None:
     connection.executemany("INSERT INTO cursor VALUES (?, ?)", rows.items())
 
 
+def _add_old_names(connection: sqlite3.Connection) -> None:
+    """Migrate from version 4 to 5: older names move to their own table, and subreddits may share rows in the cursor."""
+    for statement in OLD_NAMES:
+        connection.execute(statement)
+
+
 #: The step at index n creates version n + 1.
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _make_tables,
     _give_gaps_a_state,
     _count_the_names,
     _give_subreddits_rows,
+    _add_old_names,
 )
 
 VERSION = len(_STEPS)

@@ -5,7 +5,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -15,9 +15,11 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
+from core.spool.group_rows import GroupRows
 from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown, unprove_names
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
 from core.spool.model import Batch, Gap
+from core.spool.old_names import count_old_names, delete_old_names, find_names, forget_oldest, move_names
 from core.spool.predecessor import mark
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
 from core.spool.spool_files import report_suspect, spool_path, suspect_path
@@ -122,9 +124,13 @@ class SpoolWriter:
 
     def _connect(self) -> None:
         self._connection, self.spool_id = open_database(self._state_dir, self.stream)
-        self._content = Content.read(self._connection)
+        self._read_content(self._connection)
         self._guard = FileGuard(self._path, sole_writer=True)
         self._guard.learn()
+
+    def _read_content(self, connection: sqlite3.Connection) -> None:
+        self._content = Content.read(connection)
+        self._groups = GroupRows(dict(connection.execute("SELECT key, value FROM cursor")))
 
     def _assess(self, found: FoundSpool) -> Loss | None:
         positions = read_positions(self._state_dir)
@@ -152,7 +158,7 @@ class SpoolWriter:
             hint="the interval is recorded as a gap, and read again as far as Reddit still lists it",
         )
         if connection is getattr(self, "_connection", None):
-            self._content = Content.read(connection)
+            self._read_content(connection)
             self._guard.wrote()
 
     def _write_note(self) -> None:
@@ -259,7 +265,8 @@ class SpoolWriter:
         Infinity if the time of one is unknown.
         """
         query = (
-            "SELECT bucket, count(*), iif(min(created) > 0, min(created), 9e999) FROM seen"
+            "SELECT bucket, count(*), iif(min(created) > 0, min(created), 9e999)"
+            " FROM (SELECT * FROM seen UNION ALL SELECT * FROM old_names)"
             " WHERE bucket IN (SELECT value FROM json_each(?)) GROUP BY bucket"
         )
         with self._reading():
@@ -268,9 +275,22 @@ class SpoolWriter:
 
     def load_proven(self, bucket: str, before_epoch: int, count: int) -> list[str]:
         """Return names of the bucket that were proven before this stretch of coverage, those met last first."""
-        query = "SELECT name FROM seen WHERE bucket = ? AND epoch > 0 AND epoch < ? ORDER BY created DESC LIMIT ?"
+        query = (
+            "SELECT name FROM (SELECT * FROM seen WHERE bucket = ?1 UNION ALL "
+            "SELECT * FROM old_names WHERE bucket = ?1) WHERE epoch > 0 AND epoch < ?2 ORDER BY created DESC LIMIT ?3"
+        )
         with self._reading():
             return [name for (name,) in self._connection.execute(query, (bucket, before_epoch, count))]
+
+    def find_old(self, names: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Return the epoch and the bucket of those of these names that are no longer in the table of recent ones."""
+        with self._reading():
+            return find_names(self._connection, names)
+
+    def count_old(self) -> dict[str, int]:
+        """Return the number of older names of each bucket."""
+        with self._reading():
+            return count_old_names(self._connection)
 
     def count_seen(self, since: float, now: float) -> list[tuple[str, int, int]]:
         """Return how many names were met after `since` (epoch seconds): bucket, whole minutes before `now`, number."""
@@ -318,11 +338,14 @@ class SpoolWriter:
             self.check()
             try:
                 known = self._content.cursor
-                cursor = {key: text for key, text in rows_of(batch.cursor).items() if known.get(key, "") != text}
+                groups, entries = self._groups.rows(batch.cursor)
+                rows = groups | rows_of(entries)
+                cursor = {key: text for key, text in rows.items() if known.get(key, "") != text}
                 with transaction(self._connection) as connection:
                     names = self._content.names
                     if batch.forget:
                         names = delete_names(connection, batch.forget, names)
+                        delete_old_names(connection, batch.forget)
                     if batch.unprove_buckets:
                         unprove_names(connection, batch.unprove_buckets)
                     names = insert_names(connection, batch.seen, names)
@@ -334,14 +357,27 @@ class SpoolWriter:
             finally:
                 self._guard.wrote()
             self._content.committed(batch, cursor, last_seq, names)
+            self._groups.committed()
             self._write_note()
         # not earlier: a gap with the id of a failed transaction would be lost at the next attempt
         for gap, gap_id in zip(batch.gaps, gap_ids, strict=True):
             gap.id = gap_id
         return last_seq
 
-    def prune(self, forget: Collection[str] = ()) -> None:
-        """Delete acknowledged rows by age and count, and these names (each given once)."""
+    def prune(
+        self,
+        forget: Collection[str] = (),
+        *,
+        old: Collection[str] = (),
+        forget_old: Mapping[str, int] | None = None,
+    ) -> None:
+        """Delete acknowledged rows by age and count, and names.
+
+        Args:
+            forget: recent names to delete, each given once.
+            old: recent names that become older ones, each given once.
+            forget_old: how many of the oldest names of a bucket to delete.
+        """
         if suspect_path(self._state_dir, self.stream).exists():
             raise SpoolBroken("a reader reported a broken spool: the process restarts, and examines it")
         with self._mutex:
@@ -351,6 +387,7 @@ class SpoolWriter:
                 self._prune_records(position)
                 self._prune_rejects()
                 self._forget(forget)
+                self._move(old, forget_old or {})
             except sqlite3.Error as error:
                 raise self._explained(error) from error
             finally:
@@ -401,6 +438,14 @@ class SpoolWriter:
             return
         with transaction(self._connection) as connection:
             left = delete_names(connection, names, self._content.names)
+        self._content.names = left
+
+    def _move(self, old: Collection[str], forget_old: Mapping[str, int]) -> None:
+        if not old and not forget_old:
+            return
+        with transaction(self._connection) as connection:
+            left = move_names(connection, old, self._content.names)
+            forget_oldest(connection, forget_old)
         self._content.names = left
 
     def _raise_failure(self) -> None:

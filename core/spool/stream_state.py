@@ -2,7 +2,8 @@
 
 `StreamState` is the whole state, `StateChange` what one transaction changes. The spool stores it in its table `cursor`,
 one row per value and, if a value belongs to a subreddit, one row per subreddit (`proven_until/bitcoin`):
-a poll writes the rows of the subreddits that it has read, and no others.
+a poll writes the rows of the subreddits that it has read, and no others. Many subreddits that are proven together
+share their rows (core.spool.group_rows).
 
 Version 1 of the state kept all subreddits of a value in one row. Its rows are still read.
 """
@@ -16,6 +17,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
+
+from core.spool.group_rows import is_of_group, ungrouped
 
 #: The version of the state that this program writes; a newer version cannot be read.
 STATE_VERSION = 2
@@ -206,9 +209,9 @@ class StateChange:
 
 
 def is_of_subreddit(key: str) -> bool:
-    """Return whether a row of the table `cursor` belongs to one subreddit."""
+    """Return whether a row of the table `cursor` belongs to one subreddit, or to a group of them."""
     value, _, name = key.partition("/")
-    return bool(name) and value in _BY_SUBREDDIT
+    return (bool(name) and value in _BY_SUBREDDIT) or is_of_group(key)
 
 
 def rows_of(entries: Mapping[str, object]) -> dict[str, str | None]:
@@ -224,10 +227,10 @@ def rows_of(entries: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """Return the entries of the table's rows; rows of subreddits are grouped under their value."""
+    """Return the entries of the table's rows; rows of subreddits are gathered under their value."""
     entries: dict[str, Any] = {}
     gathered: dict[str, dict[str, object]] = {value: {} for value in _BY_SUBREDDIT}
-    for key, text in rows:
+    for key, text in ungrouped(rows).items():
         value, _, name = key.partition("/")
         if name and value in gathered:
             gathered[value][name] = _decode(text)
@@ -241,7 +244,8 @@ def entries_of(rows: Iterable[tuple[str, str]]) -> dict[str, object]:
 
 
 def upgraded_rows(rows: Mapping[str, str]) -> dict[str, str]:
-    """Convert rows of any version to the present version; invalid rows stay as they are."""
+    """Convert rows of any version to the present version, without groups; invalid rows stay as they are."""
+    rows = ungrouped(rows.items())
     upgraded: dict[str, str] = {}
     for key, text in rows.items():
         if key not in _BY_SUBREDDIT:
@@ -289,7 +293,12 @@ def _origin(value: object) -> Origin:
 
 
 def _update(moments: dict[str, float], changes: object) -> None:
-    for name, value in changes.items() if isinstance(changes, Mapping) else ():
+    if not isinstance(changes, Mapping):
+        return
+    if all(type(value) is float and math.isfinite(value) for value in set(changes.values())):
+        moments.update(changes)  # usually many subreddits get the same moment
+        return
+    for name, value in changes.items():
         moment = value if type(value) is float and math.isfinite(value) else _number(value)  # nearly all are floats
         if moment is not None:
             moments[str(name)] = moment

@@ -27,6 +27,7 @@ from streams.capture.failing_pages import PageSize
 from streams.capture.name_survey import FROM_NAMES, NameSurvey
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
+from streams.capture.shared_findings import SharedFindings
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 #: Consecutive failures of the newest page before the names are searched for the failing one.
@@ -82,6 +83,7 @@ class SearchTools:
     new_poll: Callable[[tuple[str, ...]], ListingPoll]
     #: adds a page to a poll, which captures it
     take: Callable[[ListingPoll, Page, Request], None]
+    findings: SharedFindings
 
 
 class Search:
@@ -150,11 +152,17 @@ class Search:
     def _survey_step(self, survey: NameSurvey) -> None:
         """Request the description of some names. If it fails for any reason, the search does without."""
         self.due = self._tools.clock()
-        try:
-            survey.take(self._tools.fetcher.describe(survey.next(), Priority.STREAM))
-        except (Unavailable, TransientError):
-            self._survey = None
-            return
+        findings = self._tools.findings
+        survey.learn(findings.described(survey.waiting()))
+        if not survey.done:
+            names = survey.next()
+            try:
+                readable = survey.take(self._tools.fetcher.describe(names, Priority.STREAM))
+            except (Unavailable, TransientError):
+                self._survey = None
+                return
+            if readable:  # otherwise the server may not know this request
+                findings.describe(names, readable)
         if survey.done:
             self._survey = None
             self.bisection.separate(survey.suspects())
@@ -162,13 +170,17 @@ class Search:
     def _probe(self) -> None:
         bisection, now = self.bisection, self._tools.clock()
         self.due = now
-        if now >= self._request_all_at and bisection.cleared:
+        # where only suspects are left, each of them is requested anyway
+        if now >= self._request_all_at and bisection.cleared and not self.paced:
             self._request_all_at = now + _REQUEST_ALL_EVERY_S
             bisection.request_all()
         names = bisection.next()
         attempts = self._attempts[names[0]] if len(names) == 1 else 0
         # the cause within this name may be one item, or the size of the page
         asked = Request(None, min(self._size.limit, self._sizes[min(attempts, len(self._sizes) - 1)]))
+        if len(names) == 1 and (reason := self._tools.findings.refusal(names[0])) is not None:
+            bisection.refused(reason, named=True)
+            return
         poll = self._tools.new_poll(names)
         self._probes += 1
         try:
@@ -178,6 +190,8 @@ class Search:
             return
         except Unavailable as error:
             bisection.refused(error.reason, named=error.named)
+            if len(names) == 1 and error.named:
+                self._tools.findings.refuse(names[0], error.reason)
         except TransientError as error:
             if not self._counts_as_refusal(names, error):
                 return

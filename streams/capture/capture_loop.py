@@ -27,6 +27,7 @@ from streams.capture.poll import ListingPoll
 from streams.capture.rates import NameRates
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 from streams.capture.shards import CHECK_EVERY_S, OwnShards
+from streams.capture.shared_findings import SharedFindings
 from streams.capture.shortage_report import SHARES_SETTLE_S, ShortageReport
 from streams.capture.total_loss import TotalLossWatch
 from streams.capture.walk import WalkOutcome
@@ -50,6 +51,7 @@ class Capture:
         *,
         origin: TotalLossWatch | None = None,
         shards: OwnShards | None = None,
+        findings: SharedFindings | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -74,7 +76,8 @@ class Capture:
         self._pacing = Pacing(limiter, config.max_poll_interval, sharers=config.sharers, clock=clock, wall=wall)
         patience = 0.0 if config.cluster is None else SHARES_SETTLE_S
         self._shortage = ShortageReport(coverage, self._log, patience=patience, clock=clock, wall=wall)
-        self._groups = Groups(config.subreddits, context.name, self._group_tools(), path_limit=path_limit)
+        findings = findings or SharedFindings(None, context.name, wall)
+        self._groups = Groups(config.subreddits, context.name, self._group_tools(findings), path_limit=path_limit)
         self._previous: Kind | None = None
         self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
         self._pruning.restart(clock())
@@ -89,7 +92,7 @@ class Capture:
         self._failures = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
-    def _group_tools(self) -> GroupTools:
+    def _group_tools(self, findings: SharedFindings) -> GroupTools:
         return GroupTools(
             coverage=self._coverage,
             fetcher=self._fetcher,
@@ -102,6 +105,7 @@ class Capture:
             draw=self._draw,
             start=self._config.start,
             late_scan_log=LateScanLog(),
+            findings=findings,
         )
 
     def run(self) -> None:
@@ -120,6 +124,7 @@ class Capture:
                     self._origin.check()
                 self._availability_checks.catch_up_with_ledger()
                 if self._pacing.replan(self._groups.loads):
+                    self._groups.replanned()
                     self._shortage.update(self._pacing.plan, self._groups)
                 self._step()
             except Stopped:
@@ -150,22 +155,24 @@ class Capture:
         if task.kind.sends_request:
             self._previous = task.kind
         if task.kind.paced:
-            self._pacing.spend(late_scan=task.kind is Kind.LATE_SCAN)
+            self._pacing.spend(task.kind)
         self._do(task)
 
     def _tasks(self, now: float) -> list[Task]:
         tasks = self._groups.tasks()
         tasks.append(Task(Kind.PRUNE, self._pruning.due))
-        background = self._pacing.background_due
+        background_due = self._pacing.background_due
         repair_due = self._repairs.due(self._availability.absent)
         if repair_due is not None:
-            tasks.append(Task(Kind.REPAIR, max(repair_due, background)))
+            tasks.append(Task(Kind.REPAIR, max(repair_due, background_due(Kind.REPAIR))))
         if self._availability.absent:
             wait = self._availability.next_try(self._wall()) - self._wall()
             due = now + max(0.01, wait) if wait > 0 else now + wait
-            tasks.append(Task(Kind.RETURN, max(due, background, self._availability_checks.return_after)))
+            tasks.append(
+                Task(Kind.RETURN, max(due, background_due(Kind.RETURN), self._availability_checks.return_after))
+            )
         if self._availability.joining:
-            tasks.append(Task(Kind.JOIN, max(background, self._availability_checks.join_due)))
+            tasks.append(Task(Kind.JOIN, max(background_due(Kind.JOIN), self._availability_checks.join_due)))
         return tasks
 
     def _do(self, task: Task) -> None:

@@ -17,6 +17,7 @@ from streams.capture.coverage import Coverage
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.shard_process import capture_shards
 from streams.capture.shards import OwnShards
+from streams.capture.shared_findings import SharedFindings
 from streams.capture.total_loss import TotalLossWatch
 from streams.reddit.praw_client import PrawClient
 
@@ -83,10 +84,24 @@ class _Start:
         self.opened = True
         return coverage
 
+    def capture(
+        self,
+        config: StreamConfig,
+        coverage: Coverage,
+        *,
+        origin: TotalLossWatch | None = None,
+        shards: OwnShards | None = None,
+    ) -> Capture:
+        """Build a capture."""
+        findings = SharedFindings(config.state_dir, config.stream, time.time)
+        return Capture(
+            config, self.context, coverage, self.fetcher, self.limiter, origin=origin, shards=shards, findings=findings
+        )
+
     def of_shards(self, subreddits: tuple[str, ...], shards: OwnShards) -> Capture:
         """Build the capture of the subreddits of this machine's shards."""
         config, coverage = replace(self.config, subreddits=subreddits), self.coverage(subreddits)
-        return Capture(config, self.context, coverage, self.fetcher, self.limiter, shards=shards)
+        return self.capture(config, coverage, shards=shards)
 
 
 def _capture_all(start: _Start) -> None:
@@ -103,7 +118,7 @@ def _capture_all(start: _Start) -> None:
     )
     if config.start == "now":
         _await_origin(context, origin)
-    Capture(config, context, coverage, start.fetcher, start.limiter, origin=origin).run()
+    start.capture(config, coverage, origin=origin).run()
 
 
 def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.spool import Batch, Gap, GapState, SpoolWriter
 from core.spool.spool_writer import KEEP_REJECTS
 from core.spool.stream_state import EVERY_SUBREDDIT, StateChange
+from streams.capture.group_packing import lower_names
 from streams.capture.late_loss import LateLoss
 from streams.capture.seen_names import FOREIGN, SeenNames
 from streams.record import make_records
@@ -88,7 +89,7 @@ class Coverage:
         #: when a walk was last recorded as complete, epoch seconds; quiet walks are recorded only occasionally
         self.polled_at = 0.0
         #: the names of the items that were met, proven or not
-        self.names = SeenNames(writer.load_seen(), self.configured)
+        self.names = SeenNames(writer.load_seen(), self.configured, old=writer.count_old(), find=writer.find_old)
         #: the number of pages made durable
         self.serial = 0
         #: when the very first walk began, epoch seconds; None before there was one
@@ -131,13 +132,13 @@ class Coverage:
 
     def moment(self, subreddits: Iterable[str]) -> float | None:
         """Return the created_utc of the newest item up to which all of these are proven, None if one never was."""
-        moments = [self.proven_at.get(name.lower()) for name in subreddits]
+        moments = set(map(self.proven_at.get, lower_names(subreddits)))
         known = [moment for moment in moments if moment is not None]
         return min(known) if moments and len(known) == len(moments) else None
 
     def common_moment(self, subreddits: Iterable[str]) -> float:
         """Return the created_utc up to which all of these that were ever proven are proven; infinity if none was."""
-        moments = [self.proven_at.get(name.lower()) for name in subreddits]
+        moments = set(map(self.proven_at.get, lower_names(subreddits)))
         return min((moment for moment in moments if moment is not None), default=float("inf"))
 
     def horizon(self, subreddits: Iterable[str]) -> float:
@@ -151,8 +152,18 @@ class Coverage:
         Infinity if the same walk proved them all. Otherwise (subreddits joined or came back) a name that one of them
         has proven may be above items of another that are not met yet.
         """
-        moments = {self.proven_until.get(name.lower(), float("-inf")) for name in subreddits}
-        return float("inf") if len(moments) <= 1 else min(moments)
+        oldest, newest = self.proven_range(subreddits)
+        return float("inf") if oldest == newest else oldest
+
+    def proven_range(self, subreddits: Iterable[str]) -> tuple[float, float]:
+        """Return the least and the greatest moment up to which these are proven; -infinity: one never was."""
+        moments = set(map(self.proven_until.get, lower_names(subreddits)))
+        known = [float("-inf") if moment is None else moment for moment in moments]
+        return (min(known), max(known)) if known else (float("-inf"), float("-inf"))
+
+    def held_nothing_of(self, subreddits: Iterable[str]) -> bool:
+        """Return whether the listing of each of these was empty at the last complete walk."""
+        return self.held_nothing.issuperset(lower_names(subreddits))
 
     def absorb(
         self,
@@ -267,6 +278,9 @@ class Coverage:
         for moments, kept in ((self.proven_at, state.proven_at), (self.proven_until, state.proven_until)):
             key = "proven_at" if kept is state.proven_at else "proven_until"
             changed = batch.cursor.get(key)
+            if isinstance(changed, Mapping) and changed.keys() <= self.configured and None not in changed.values():
+                moments.update(changed)
+                continue
             for name in changed if isinstance(changed, Mapping) else ():
                 if name in self.configured and name in kept:
                     moments[name] = kept[name]
@@ -298,14 +312,17 @@ class Coverage:
         reached = fallback if began is None else self.reached(began)
         latest = self._clock() + self._bounds()[1]
         met_items = newest is not None if items is None else items > 0
-        names = [name.lower() for name in subreddits]
-        moments: dict[str, float | None] = {}
-        until: dict[str, float | None] = {}
-        for key in names:
-            known = [moment for moment in (self.proven_at.get(key), newest) if moment is not None]
-            moments[key] = max(known, default=fallback)
-            before = self.proven_until.get(key, reached)
-            until[key] = max(reached, before) if before <= latest else reached  # otherwise the clock was ahead
+        names = lower_names(subreddits)
+
+        def moment(before: float | None) -> float:
+            return max([one for one in (before, newest) if one is not None], default=fallback)
+
+        def proven(before: float | None) -> float:
+            # a moment in the future: the clock was ahead
+            return reached if before is None or before > latest else max(reached, before)
+
+        moments = _changed(names, self.proven_at, moment)
+        until = _changed(names, self.proven_until, proven)
         gone = dict.fromkeys(self._unconfigured)
         # this machine's clock was ahead at the first start
         begun = self._clock() if self.begun is not None and self.begun > self._clock() else None
@@ -327,7 +344,9 @@ class Coverage:
 
     def _held_nothing_now(self, names: Iterable[str], *, held: bool) -> dict[str, bool | None]:
         """Return the change after a walk of the listing of these, which `held` nothing or not."""
-        changed: dict[str, bool | None] = {name: held for name in names if (name in self.held_nothing) is not held}
+        changed: dict[str, bool | None] = {}
+        if held or not self.held_nothing.isdisjoint(names):
+            changed = {name: held for name in names if (name in self.held_nothing) is not held}
         if EVERY_SUBREDDIT in self.state.held_nothing:  # version 0.1: from now on one entry per subreddit
             changed = {**dict.fromkeys(self.held_nothing, True), **changed, EVERY_SUBREDDIT: None}
         return changed
@@ -407,10 +426,23 @@ class Coverage:
         self._writer.check()
 
     def prune(self) -> None:
-        """Delete the oldest names and drop acknowledged records."""
-        oldest = self.names.oldest()
-        self._writer.prune(oldest)
-        self.names.forget(oldest)
+        """Delete the oldest names, move older ones out of memory, and drop acknowledged records."""
+        names = self.names
+        oldest, forget_old = names.oldest(), names.surplus_old()
+        old = names.surplus_in_memory(oldest)
+        self._writer.prune(oldest, old=old, forget_old=forget_old)
+        names.forget(oldest)
+        names.moved(old, forget_old)
+
+
+def _changed(
+    names: tuple[str, ...], moments: Mapping[str, float], change: Callable[[float | None], float]
+) -> dict[str, float | None]:
+    """Return the changed moment of each name; a group's names usually have the same one."""
+    before = set(map(moments.get, names))
+    if len(before) == 1:
+        return dict.fromkeys(names, change(before.pop()))
+    return {name: change(moments.get(name)) for name in names}
 
 
 def _digest(raw: bytes) -> bytes:

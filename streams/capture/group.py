@@ -21,15 +21,17 @@ from streams.capture.bad_name_search import Search, SearchTools, threshold
 from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
+from streams.capture.head_walk import HeadWalk
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
-from streams.capture.rates import NameRates, PollRate
+from streams.capture.rates import NameRates, PollRate, page_rate
 from streams.capture.scheduler import Kind, Task
+from streams.capture.shared_findings import SharedFindings
 from streams.capture.walk import WalkOutcome
-from streams.reddit.listing_page import Page, Request
+from streams.reddit.listing_page import PAGE_SIZE, Page, Request
 
 _SHORT = Backoff(first=0.3, longest=15.0)
 _BLOCKED = Backoff(first=2.0, longest=60.0)
@@ -59,6 +61,7 @@ class GroupTools:
     draw: Callable[[], float]
     start: str
     late_scan_log: LateScanLog
+    findings: SharedFindings
 
 
 class Group:
@@ -87,6 +90,8 @@ class Group:
         self._late_items = late_items
         self._size = PageSize()
         self._poll: ListingPoll | None = None
+        #: the walk above the present one, which is a first walk
+        self._head: HeadWalk | None = None
         self._search: Search | None = None
         self._failures = 0
         self._failing_since: float | None = None
@@ -97,6 +102,10 @@ class Group:
         self.next_poll = tools.clock()
         self._walk_due = 0.0
         self._last_poll: float | None = None
+        #: whether the last request for a newest page was answered
+        self._answered = False
+        #: seconds that the last answer to such a request took
+        self._answered_within = 0.0
 
     @property
     def calm(self) -> bool:
@@ -115,17 +124,21 @@ class Group:
             return []
         tasks = []
         if self._search is not None:
-            due = max(self._search.due, self._tools.pacing.background_due) if self._is_paced else self._search.due
+            due = self._search.due
+            due = max(due, self._tools.pacing.background_due(Kind.SEARCH)) if self._is_paced else due
             tasks.append(Task(Kind.SEARCH, due, self.key))
         if self._polled_names():
             tasks.append(Task(Kind.POLL, self.next_poll, self.key))
         if self._poll is not None:
-            backlog = self._poll.reads_backlog
-            due = max(self._walk_due, self._tools.pacing.background_due) if backlog else self._walk_due
-            tasks.append(Task(Kind.WALK, due, self.key))
-        if self._search is None and self._late_items.due < float("inf"):
-            due = max(self._late_items.due, self._tools.pacing.late_scan_due)
-            tasks.append(Task(Kind.LATE_SCAN, due, self.key))
+            backlog = self._poll.reads_backlog and self._head is None
+            due = max(self._walk_due, self._tools.pacing.background_due(Kind.WALK)) if backlog else self._walk_due
+            # a walk down a busy listing must end before the listing has moved on
+            tasks.append(Task(Kind.WALK, due, self.key, weight=self.pace.rate))
+        late = self._late_items
+        if (self._search is None or self._is_paced) and late.due < float("inf"):
+            begins = self._tools.pacing.late_scan_due(pressing=late.pressing)
+            due = late.due if late.in_progress else max(late.due, begins)
+            tasks.append(Task(Kind.LATE_SCAN, due, self.key, weight=self.pace.rate))
         return tasks
 
     @property
@@ -141,8 +154,11 @@ class Group:
 
     def _drop_stale_walk(self, names: tuple[str, ...]) -> None:
         """Abandon the current walk if not all of its names can be requested: it has proven nothing yet."""
-        if self._poll is not None and not set(self._poll.subreddits) <= set(names):
+        poll = self._poll
+        if poll is not None and poll.subreddits is not names and not set(poll.subreddits) <= set(names):
             self._poll = None
+        if self._head is not None and (self._poll is None or self._head.subreddits != names):
+            self._head = None
 
     # -- the newest page ---------------------------------------------------------------------------------------------
 
@@ -166,19 +182,52 @@ class Group:
             return None
         self._recovered()
         if self._poll is not None:
-            absorbed = self._poll.refresh(page, moment)
-            self._announce(absorbed)
-            self._polled(self._poll, began, absorbed.new)
-            self.next_poll = began + self._refresh_interval(began)
+            self._take_above(self._poll, names, page, moment, began)
             return None
         return self._advance(poll, page, asked, moment, began)
+
+    def _take_above(self, poll: ListingPoll, names: tuple[str, ...], page: Page, moment: float, began: float) -> None:
+        """Process a newest page while the walk is further down."""
+        self._head = None
+        if poll.reads_backlog and self._tools.pacing.is_crowded:
+            poll.top = page
+            head = HeadWalk(poll, names, self._late_items.reach(names, self.pace.rate), moment)
+            absorbed = self._advance_head(head, page)
+        else:
+            absorbed = poll.refresh(page, moment)
+            self._announce(absorbed)
+        self._polled(poll, began, absorbed.new)
+        self.next_poll = began + self._refresh_interval()
+
+    def _advance_head(self, head: HeadWalk, page: Page) -> Absorbed:
+        """Process a page of the walk above a first walk."""
+        absorbed = head.take(page)
+        self._announce(absorbed)
+        self._head = None if head.done else head
+        if head.foot is not None:
+            self._late_items.shown(head.subreddits, head.began, head.foot)
+        return absorbed
+
+    def _head_step(self, head: HeadWalk) -> None:
+        """Fetch the next page of the walk above a first walk; after a failure, the next poll begins another one."""
+        self._head = None
+        asked = head.next(self._size.limit)
+        try:
+            page = self._fetch(head.subreddits, asked)
+        except Unavailable as error:
+            self._refused(head.subreddits, error, at_once=True)
+        except TransientError as error:
+            self._tools.fetcher.report(error, 1, 0.0)
+        else:
+            self._advance_head(head, page)
 
     def _new_poll(self, active: tuple[str, ...]) -> ListingPoll:
         coverage = self._tools.coverage
         ceiling = None
         if self._collective:  # its items have no configured subreddit: proofs of others show nothing about it
             ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
-        return ListingPoll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling)
+        reach = self._late_items.reach(active, self.pace.rate) if self._tools.pacing.is_crowded else float("inf")
+        return ListingPoll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling, reach=reach)
 
     def walk_step(self) -> ListingPoll | None:
         """Fetch the next lower page of the current walk; return the poll if that completes it."""
@@ -186,10 +235,13 @@ class Group:
         poll = self._poll
         if poll is None:
             return None
+        if self._head is not None:
+            self._head_step(self._head)
+            return None
         asked = poll.next(self._size.limit)
         moment = self._tools.coverage.now()
         if poll.reads_backlog:
-            self._tools.pacing.spend()
+            self._tools.pacing.spend(Kind.WALK)
         try:
             page = self._fetch(poll.subreddits, asked)
         except Unavailable as error:
@@ -212,12 +264,13 @@ class Group:
         now = self._tools.clock()
         if began is not None:
             self._polled(poll, began, absorbed.new)
-            self.next_poll = began + self._refresh_interval(began)
+            self.next_poll = began + self._refresh_interval()
         self._walk_due = now
         if not poll.done:
             self._poll = poll
             return None
         self._poll = None
+        self._late_items.walked(poll)
         if poll.walk.outcome is WalkOutcome.UNREADABLE:
             self._log.warning("listing_unreadable", subreddits=len(poll.subreddits), pages=poll.walk.pages)
             self.next_poll = max(self.next_poll, now + self._interval())
@@ -231,12 +284,18 @@ class Group:
             self.next_poll = began + self._interval()
         return poll
 
-    def _refresh_interval(self, began: float) -> float:
-        """Return the seconds from a newest page, requested at `began`, to the next one while a walk is further down.
+    def _refresh_interval(self) -> float:
+        """Return the seconds from a newest page to the next one while a walk is further down.
 
         If answers are slow, the walk gets two of three requests.
         """
-        return max(_REFRESH_S, self._interval(), 3.0 * (self._tools.clock() - began))
+        return max(_REFRESH_S, self._interval(), 3.0 * self._answered_within)
+
+    def replanned(self) -> None:
+        """Poll sooner if the plan now allows a shorter interval than at the last poll."""
+        if self._answered and self._last_poll is not None:
+            interval = self._interval() if self.calm else self._refresh_interval()
+            self.next_poll = min(self.next_poll, self._last_poll + interval)
 
     def _interval(self) -> float:
         """Return the seconds to the next poll."""
@@ -246,7 +305,10 @@ class Group:
         """Update rate and late scan from a newest page."""
         if self._last_poll is not None and began > self._last_poll:
             self.pace = self.pace.observe(new, began - self._last_poll)
-        self._last_poll = began
+        if poll.top is not None and (self._last_poll is None or new >= PAGE_SIZE):  # there may be more new ones below
+            self.pace = self.pace.at_least(page_rate(poll.top, self._tools.coverage.reddit_now()))
+        self._last_poll, self._answered = began, True
+        self._answered_within = self._tools.clock() - began
         if poll.top is not None:
             self._late_items.polled(poll.subreddits, poll.top, poll.began, self.pace.rate)
 
@@ -271,6 +333,7 @@ class Group:
     def _refused(self, names: tuple[str, ...], error: Unavailable, *, at_once: bool = False) -> None:
         """Search for the name that Reddit refuses; not at once if a search has just found that it refuses all."""
         now = self._tools.clock()
+        self._answered = False
         if self._search is not None:
             self._poll = None
             self.next_poll = now + _SHORT.pause(2 + self._search.poll_failed(), self._tools.draw)
@@ -283,6 +346,7 @@ class Group:
     def _failed(self, names: tuple[str, ...], error: TransientError) -> None:
         """React to a failure of the newest page: wait, request less, or search for the name that fails."""
         now = self._tools.clock()
+        self._answered = False
         if isinstance(error, RateLimited):
             self._tools.fetcher.report(error, 1, 0.0)
             self.next_poll = now
@@ -353,7 +417,13 @@ class Group:
         weights = {name: latest.get(name.lower(), 0.0) for name in names}  # what was busy recently is busy now
         bisection = Bisection(names, others_answer=elsewhere, controls=controls, weights=weights, reason=reason)
         means = SearchTools(
-            tools.fetcher, tools.availability_checks, tools.availability, tools.clock, self._new_poll, self._take_probe
+            tools.fetcher,
+            tools.availability_checks,
+            tools.availability,
+            tools.clock,
+            self._new_poll,
+            self._take_probe,
+            tools.findings,
         )
         self._search = Search(bisection, self._size, means)
         self.next_poll = tools.clock()
@@ -365,7 +435,7 @@ class Group:
         """Do one step of the search for names that fail."""
         search = self._search
         if self._is_paced:
-            self._tools.pacing.spend()
+            self._tools.pacing.spend(Kind.SEARCH)
         if search is not None and search.step():
             self._search = None
             self._conclude(search.bisection)
@@ -403,7 +473,9 @@ class Group:
 
     def late_step(self) -> None:
         """Fetch one page of the scan for late items."""
-        self._late_items.step(self._tools.availability.active(self.names), self._size, self.pace.rate)
+        # the scans of many groups are background requests, which have their part of the plan
+        priority = Priority.STREAM if self._tools.pacing.is_crowded else Priority.LATE_SCAN
+        self._late_items.step(self._polled_names(), self._size, self.pace.rate, priority)
 
     def _announce(self, absorbed: Absorbed) -> None:
         items = ((item.subreddit, item.created) for item in absorbed.items)

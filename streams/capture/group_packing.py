@@ -6,7 +6,8 @@ without loss, so the busiest subreddits get small groups, and the quiet ones fil
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from core.cluster.shards import is_collective
 from streams.reddit.listing_page import listing_path
@@ -28,6 +29,16 @@ _FEWER = 0.75
 _CALMER = 1.5
 
 Packing = tuple[tuple[str, ...], ...]
+
+
+@lru_cache(maxsize=256)
+def _lowered(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.lower() for name in names)
+
+
+def lower_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names in lower case; a group's names are converted once."""
+    return _lowered(names if isinstance(names, tuple) else tuple(names))
 
 
 def pack(

@@ -8,6 +8,7 @@ from core.errors import TransientError
 from core.periodic import Timer
 from core.reddit.request_errors import Unavailable
 from core.spool import SpoolError
+from core.stream_kinds import stream_names
 from streams.capture.bad_name_search import threshold
 from streams.capture.group import Group, GroupTools
 from streams.capture.group_merging import GroupMerging, Part
@@ -17,7 +18,7 @@ from streams.capture.late_scan import MOST_OWN_SCANS, LateScan
 from streams.capture.rates import PollRate
 from streams.capture.scheduler import Kind, Task
 
-#: Seconds between two considerations of another packing; the next one if some group is busy.
+#: Seconds between two considerations of another packing, for each thousand names; the next one if some group is busy.
 _PACK_EVERY_S = 60.0
 _PACK_AGAIN_S = 5.0
 
@@ -57,7 +58,7 @@ class Groups:
         self._keys = count(1)
         self._groups: dict[int, Group] = {}
         self._merging = GroupMerging()
-        self._packing = Timer(_PACK_EVERY_S)
+        self._packing = Timer(_PACK_EVERY_S * max(1.0, len(subreddits) / 1000))
         self._packing.restart(tools.clock())
         #: the number of groups as packed
         self._packed = 1
@@ -69,6 +70,11 @@ class Groups:
     def loads(self) -> dict[int, float]:
         """Return the rate of each group by its key, items per second."""
         return {key: group.pace.rate for key, group in self._groups.items()}
+
+    def replanned(self) -> None:
+        """Apply a new plan to the groups."""
+        for group in self._groups.values():
+            group.replanned()
 
     def tasks(self) -> list[Task]:
         """Return the pending steps of all groups, and those of `merge_step` and `pack_step`."""
@@ -93,7 +99,10 @@ class Groups:
         # neighbours in the configuration may all be busy: while no rate is known, they go to different groups
         packing = pack(self._subreddits, self._stream, self._path_limit, rates={})
         self._packed = len(packing)
-        for home, names in enumerate(packing):
+        order = list(enumerate(packing))
+        if self._stream in stream_names()[::2]:
+            order.reverse()  # what one stream learns about the names at one end, the other one uses
+        for home, names in order:
             self._add(names, home)
 
     def _best_packing(self, rates: Mapping[str, float]) -> Packing:

@@ -6,10 +6,12 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import QuotaShort, RateLimited, Unavailable
 from streams.capture.coverage import Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
-from streams.capture.late_loss import LateLoss, LateScanLog, Scanned
-from streams.capture.late_scan import LateScan, page_foot
+from streams.capture.late_loss import TOLERANCE_S, LateLoss, LateScanLog, Scanned
+from streams.capture.late_scan import LateScan
 from streams.capture.page_fetcher import PageFetcher
-from streams.reddit.listing_page import Page
+from streams.capture.poll import ListingPoll
+from streams.capture.walk import MOST_EXTRA_PAGES, WalkOutcome, page_foot
+from streams.reddit.listing_page import PAGE_SIZE, Page
 
 _TOO_FAST = "items pass through the listing faster than it is scanned for late items; the ledger has an entry"
 
@@ -42,6 +44,12 @@ class LateItems:
         self._log = context.log
         self._scan_log = scan_log
         self._scan = scan
+        #: when the last newest page was requested, by Reddit's clock
+        self._moment = float("-inf")
+        #: whether items that appeared within the tolerance may be below what the last polls have shown
+        self.pressing = False
+        #: the last names, and since when they may have got late items that were not shown
+        self._known: tuple[tuple[str, ...], float] | None = None
 
     @property
     def due(self) -> float:
@@ -56,16 +64,57 @@ class LateItems:
         if not self._scan.is_needed:  # the newest page is the whole listing
             self._scan_log.store(self._scan_log.compare(Scanned(subreddits, moment, None, own=True), None))
         elif (foot := page_foot(top)) is not None:
-            self._scan_log.polled(subreddits, moment, foot)
+            self._scan_log.polled(subreddits, moment, foot, self._since(subreddits))
+        self._moment = moment
+        self._note_pressing(subreddits)
+
+    def _since(self, subreddits: tuple[str, ...]) -> float:
+        """Return since when these may have got late items that were not shown, by Reddit's clock."""
+        if self._known is None or self._known[0] is not subreddits:
+            self._known = subreddits, self._scan_log.since(subreddits)
+        return self._known[1]
+
+    def _note_pressing(self, subreddits: tuple[str, ...]) -> None:
+        self._known = None
+        self.pressing = self._since(subreddits) < self._moment
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether a scan has begun: its pages follow each other without pauses, since items sink meanwhile."""
+        return self._scan.in_progress
+
+    def reach(self, subreddits: tuple[str, ...], rate: float) -> float:
+        """Return the created_utc down to which the next walk finds every item that appears within the tolerance.
+
+        Infinity if that is probably more than a few pages down: then a scan must find them.
+        """
+        reach = self._since(subreddits) - TOLERANCE_S
+        deepest = MOST_EXTRA_PAGES * PAGE_SIZE
+        return reach if rate * (self._coverage.reddit_now() - reach) <= deepest else float("inf")
+
+    def walked(self, poll: ListingPoll) -> None:
+        """Record the walk of a complete poll: it shows all items down to its foot."""
+        walk = poll.walk
+        if walk.outcome is WalkOutcome.MET and walk.pages > 1 and walk.foot:
+            self.shown(poll.subreddits, poll.started, max(walk.foot))
+
+    def shown(self, subreddits: tuple[str, ...], began: float, foot: float) -> None:
+        """Record a walk that has shown all items above `foot`.
+
+        `began`: when its first page was requested, epoch seconds.
+        """
+        self._scan_log.polled(subreddits, self._coverage.reached(began), foot, self._since(subreddits))
+        self._note_pressing(subreddits)
 
     def restart(self) -> None:
         """Drop the current scan: the set of subreddits changed."""
         self._scan.restart()
 
-    def step(self, active: tuple[str, ...], size: PageSize, rate: float) -> None:
+    def step(self, active: tuple[str, ...], size: PageSize, rate: float, priority: Priority) -> None:
         """Fetch one page. `active` are the subreddits requested together. Raises SpoolError."""
         coverage = self._coverage
-        wanted = self._scan.next_page(active, coverage.reached(coverage.now()))
+        since = self._scan_log.since(active) if self.pressing else float("inf")
+        wanted = self._scan.next_page(active, coverage.reached(coverage.now()), since - TOLERANCE_S)
         if wanted is None:
             return
         subreddits, after = wanted
@@ -73,7 +122,7 @@ class LateItems:
             self._scan.restart()
             return
         try:
-            page = self._fetcher.attempt(subreddits, after, Priority.LATE_SCAN, size.limit)
+            page = self._fetcher.attempt(subreddits, after, priority, size.limit)
         except Unavailable:
             self._scan.drop()  # the next poll finds the absent subreddits
         except (QuotaShort, RateLimited) as error:
@@ -97,7 +146,9 @@ class LateItems:
         if comparison is not None:
             self._scan_log.store(comparison)
         elif scanned is not None and scanned.foot is not None:
-            self._scan_log.polled(scanned.subreddits, scanned.began, scanned.foot)
+            self._scan_log.polled(scanned.subreddits, scanned.began, scanned.foot, self._scan_log.since(subreddits))
+        if scanned is not None:
+            self._note_pressing(scanned.subreddits)
         if losses:
             self._log_losses(losses)
         if absorbed.new:

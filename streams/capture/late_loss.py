@@ -9,6 +9,8 @@ ledger records it.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams.capture.group_packing import lower_names
+
 #: Items that appear up to this long after creation are found or recorded, seconds (facts: 3 to 12 s are common).
 TOLERANCE_S = 12.0
 
@@ -57,19 +59,32 @@ class LateScanLog:
 
     def begin(self, subreddits: tuple[str, ...], moment: float) -> None:
         """Record that these are read from this moment on, by Reddit's clock; those read before keep their entry."""
-        for name in subreddits:
-            self._scans.setdefault(name.lower(), (moment, moment))
+        names = lower_names(subreddits)
+        if not self._scans.keys() >= set(names):
+            self._scans = dict.fromkeys(names, (moment, moment)) | self._scans
 
-    def polled(self, subreddits: tuple[str, ...], began: float, foot: float) -> None:
+    def polled(self, subreddits: tuple[str, ...], began: float, foot: float, since: float | None = None) -> None:
         """Record a newest page, requested at `began`, that shows all items created after `foot`.
+
+        `since`: the answer of `since(subreddits)`, if it is known.
 
         An item that appears up to `TOLERANCE_S` after its creation, and after the last scan or page, is on this page
         if the page reaches down to that time.
         """
-        for name in subreddits:
-            scan = self._scans.get(name.lower())
+        names = lower_names(subreddits)
+        if foot <= (self.since(subreddits) if since is None else since) - TOLERANCE_S:
+            known = names if self._scans.keys() >= set(names) else [name for name in names if name in self._scans]
+            self._scans |= dict.fromkeys(known, (began, foot))
+            return
+        for name in names:
+            scan = self._scans.get(name)
             if scan is not None and foot <= scan[0] - TOLERANCE_S:
-                self._scans[name.lower()] = (began, foot)
+                self._scans[name] = (began, foot)
+
+    def since(self, subreddits: tuple[str, ...]) -> float:
+        """Return since when these may have got late items that were not shown, by Reddit's clock; infinity: unknown."""
+        scans = set(map(self._scans.get, lower_names(subreddits)))
+        return min([scan[0] for scan in scans if scan is not None], default=_ALWAYS)
 
     def compare(self, scanned: Scanned, begun: float | None) -> Comparison:
         """Compare a scan with the one before. `begun`: start of the first walk; nothing earlier is promised."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from core.backoff import Backoff
 from streams.capture.late_loss import Scanned
-from streams.capture.walk import Walk, WalkOutcome, newest_first
+from streams.capture.walk import Walk, WalkOutcome, page_foot
 from streams.reddit.listing_page import PAGE_SIZE, Page
 
 #: Longest and shortest time between two scans, seconds: late items are found within a minute, including retries.
@@ -34,9 +34,6 @@ MOST_OWN_SCANS = 25
 #: often, seconds.
 _SHALLOW_S = 90.0
 _WHOLE_EVERY_S = 900.0
-
-#: Items at the foot of a page that show its depth: one late item there has an older date than its neighbours.
-_FOOT_ITEMS = 5
 
 #: Pauses after a failed page of a scan, seconds: late items sink meanwhile.
 _RETRY = Backoff(first=0.3, longest=2.5, jitter=0.0)
@@ -119,6 +116,11 @@ class LateScan:
         self._schedule()
 
     @property
+    def in_progress(self) -> bool:
+        """Whether a scan has begun."""
+        return self._scan is not None
+
+    @property
     def is_needed(self) -> bool:
         """Whether there are items below the newest page."""
         return bool(self._anchors)
@@ -139,19 +141,22 @@ class LateScan:
         self._busy_until = now + _OWN_SCANS_FOR_S
         return True
 
-    def next_page(self, subreddits: tuple[str, ...], moment: float) -> tuple[tuple[str, ...], str | None] | None:
+    def next_page(
+        self, subreddits: tuple[str, ...], moment: float, reach: float = _NEVER
+    ) -> tuple[tuple[str, ...], str | None] | None:
         """Return the subreddits whose listing to fetch now, and the anchor.
 
-        `subreddits` are those requested together, `moment` is now by Reddit's clock.
+        `subreddits` are those requested together, `moment` is now by Reddit's clock, `reach` the created_utc down to
+        which a scan must read so that nothing is left open.
         """
         if self._scan is None:
-            self._begin(subreddits, moment)
+            self._begin(subreddits, moment, reach)
         if self._scan is None:
             self._schedule()
             return None
         return self._scan.subreddits, self._scan.walk.next_after()
 
-    def _begin(self, subreddits: tuple[str, ...], moment: float) -> None:
+    def _begin(self, subreddits: tuple[str, ...], moment: float, reach: float) -> None:
         now = self.clock()
         if now >= self._next_own:
             # a single subreddit's own listing is the combined one: there is nothing beyond its foot
@@ -160,11 +165,11 @@ class LateScan:
                 self._own_queue = sorted(subreddits, key=lambda name: -self._shares[name.lower()])[: self.most_own]
             self._next_own = now + _OWN_SCANS_EVERY_S if now + _OWN_SCANS_EVERY_S < self._busy_until else _NEVER
         if now >= self._next_scan:
-            self._begin_combined(subreddits, moment)
+            self._begin_combined(subreddits, moment, reach)
         elif self._own_queue:
             self._scan = _Scan((self._own_queue.pop(0),), Walk(proven=_nothing), now, moment)
 
-    def _begin_combined(self, subreddits: tuple[str, ...], moment: float) -> None:
+    def _begin_combined(self, subreddits: tuple[str, ...], moment: float, reach: float) -> None:
         """Begin a scan of the listing of all subreddits, if there is something below the newest page to look for."""
         now, horizon = self.clock(), -_NEVER
         if not self._anchors:
@@ -173,7 +178,7 @@ class LateScan:
         if not self.is_shallow() or now - self._whole_at >= _WHOLE_EVERY_S:
             self._whole_at = now
         else:
-            horizon = moment - _SHALLOW_S
+            horizon = min(moment - _SHALLOW_S, reach)
             if self._top_foot is not None and self._top_foot < horizon:
                 self._next_scan = now + LONGEST_PERIOD_S
                 return
@@ -237,14 +242,6 @@ class LateScan:
         self._anchors = ()
         self._next_scan = self._next_own = _NEVER
         self._schedule()
-
-
-def page_foot(page: Page) -> float | None:
-    """Return the created_utc above which a page shows all items; None if its order is not by creation."""
-    dates = [item.created for item in page.items[-_FOOT_ITEMS:]]
-    if len(dates) < _FOOT_ITEMS or None in dates or not newest_first(page.items):
-        return None
-    return max(date for date in dates if date is not None)
 
 
 def _nothing(_name: str) -> bool:

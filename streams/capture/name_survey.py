@@ -20,23 +20,34 @@ class NameSurvey:
     """One survey. Request `next()`, then call `take` with the answer, until `done`."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._waiting = [tuple(names[start : start + AT_ONCE]) for start in range(0, len(names), AT_ONCE)]
+        self._waiting = list(names)
         self._readable: set[str] = set()
         self._names = tuple(names)
 
     @property
     def done(self) -> bool:
-        """Whether all names were requested."""
+        """Whether all names were requested, or are known."""
         return not self._waiting
 
     def next(self) -> tuple[str, ...]:
         """Return the names to request now."""
-        return self._waiting[0]
+        return tuple(self._waiting[:AT_ONCE])
 
-    def take(self, answer: object) -> None:
-        """Process the answer to `next()`, any decoded JSON."""
-        self._waiting.pop(0)
-        self._readable |= readable_names(answer)
+    def waiting(self) -> tuple[str, ...]:
+        """Return all names that are still to be requested."""
+        return tuple(self._waiting)
+
+    def learn(self, known: Mapping[str, bool]) -> None:
+        """Record what another survey has found lately: name → whether it is readable."""
+        self._readable |= {name.lower() for name, readable in known.items() if readable}
+        self._waiting = [name for name in self._waiting if name not in known]
+
+    def take(self, answer: object) -> set[str]:
+        """Process the answer to `next()`, any decoded JSON; return the readable names, in lower case."""
+        del self._waiting[:AT_ONCE]
+        found = readable_names(answer)
+        self._readable |= found
+        return found
 
     def suspects(self) -> tuple[str, ...]:
         """Return the names that are perhaps not readable, in their order; none if the server names no subreddit."""

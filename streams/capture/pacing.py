@@ -4,18 +4,30 @@ Background requests are those that no new item waits for: the first walks down t
 subreddits that join or come back. A few may be sent at once; many are spread over the spare quota.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from core.reddit.limiter import Limiter
 from core.reddit.quota import WINDOW, Quota
-from streams.capture.request_plan import Plan, plan, requests_per_second, share, wishes
+from streams.capture.request_plan import (
+    FEW_GROUPS,
+    Plan,
+    plan,
+    requests_per_second,
+    seconds_back,
+    share,
+    wishes,
+)
+from streams.capture.scheduler import Kind
 
 #: Seconds between two plans: the other streams' wishes and the rates change slowly; a burst counts at once anyway.
 _PLAN_EVERY_S = 5.0
 
-#: Share of the quota that is planned for polls; the rest is for scans for late items and test requests.
-_PLANNED = 0.9
+#: Share of the quota that is planned; the rest is for test requests, and for walks that are deeper than expected.
+_PLANNED = 0.95
+
+#: The plan looks this far ahead, seconds: the last requests of a window are few, and a new one comes.
+_AHEAD_S = 30.0
 
 #: A window that was used faster than evenly slows the polls down, but not further than this.
 _SLOWEST = 0.5
@@ -24,11 +36,16 @@ _SLOWEST = 0.5
 _BURST = 30.0
 _TRICKLE = 0.1
 
-#: Scans for late items of more groups than this are spread as well.
-_FEW_GROUPS = 3
+#: While many background requests wait, they get this share of the stream's part of the quota: the largest one as long
+#: as no group waits longer than `COMFORT` times the configured longest interval, at least the least one.
+_MOST_BACKGROUND = 0.3
+_LEAST_BACKGROUND = 0.07
 
-#: While many background requests wait, this share of the stream's part of the quota is for them.
-_BACKGROUND = 0.3
+#: A kind of background request waits for this share of a request longer than one whose turn is before.
+_TURN = 0.05
+
+#: Background requests that many groups may send at once.
+_CROWDED_BURST = 6.0
 
 
 class Pacing:
@@ -59,8 +76,11 @@ class Pacing:
         self.plan = Plan(longest)
         self._plan_due = clock()
         self._tokens = _BURST
+        self._burst = _BURST
         self._filled_at = clock()
         self._per_second = 1.0
+        #: the kinds of background requests, the one that was served last at the end
+        self._turns = [Kind.LATE_SCAN, Kind.WALK, Kind.REPAIR, Kind.RETURN, Kind.JOIN, Kind.SEARCH]
         #: requests per second of this stream, as of the last plan
         self._allowed = 0.0
         self._groups = 1
@@ -82,13 +102,21 @@ class Pacing:
         others += [own] * (self._sharers - 1 - len(others))  # those that have just been started
         total = _requests_per_second(self._limiter.state(), self._wall())
         self._allowed = allowed = share(own, others, total)
+        self._burst = _CROWDED_BURST if self.is_crowded else _BURST
         self._fill()
-        waiting = self._tokens < _BURST / 2
-        made = plan(groups, allowed=allowed * (1.0 - _BACKGROUND * waiting), longest=self._longest)
+        waiting = self._tokens < self._burst / 2
+        background = self._background(tuple(groups.values())) if waiting else 0.0
+        made = plan(groups, allowed=allowed - background, longest=self._longest)
         self.plan = replace(made, allowed=allowed * 60.0)  # background requests are no shortage
-        used = sum(requests_per_second(rate, self.plan.interval(rate)) for rate in groups.values())
+        late = seconds_back(len(groups))
+        used = sum(requests_per_second(rate, self.plan.interval(rate), late) for rate in groups.values())
         self._per_second = max(_TRICKLE, allowed - used)
         return True
+
+    def _background(self, rates: Sequence[float]) -> float:
+        """Return the requests per second for the background requests that wait."""
+        spare = self._allowed - wishes(rates, self._longest).needed
+        return min(_MOST_BACKGROUND * self._allowed, max(_LEAST_BACKGROUND * self._allowed, spare))
 
     def interval(self, rate: float) -> float:
         """Return the seconds between two polls of a group with this rate, items per second."""
@@ -99,40 +127,47 @@ class Pacing:
         """The number of groups that can each be polled at half of the configured longest interval."""
         return max(1, int(self._allowed * self._longest / 2))
 
-    @property
-    def background_due(self) -> float:
-        """When the next background request may be sent, on the clock; in the past: since when it may."""
-        return self._filled_at + (1.0 - self._tokens) / self._per_second
+    def background_due(self, kind: Kind) -> float:
+        """When the next background request of this kind may be sent, on the clock; in the past: since when it may.
+
+        The kind that was served last comes after all others that wait.
+        """
+        return self._due(1.0 + _TURN * self._turns.index(kind))
 
     @property
     def is_crowded(self) -> bool:
         """Whether so many groups share the quota that scans and single suspects are spread as well."""
-        return self._groups > _FEW_GROUPS
+        return self._groups > FEW_GROUPS
 
-    @property
-    def late_scan_due(self) -> float:
+    def late_scan_due(self, *, pressing: bool) -> float:
         """When the next page of a scan for late items may be requested, on the clock.
 
         Few groups scan at once, with the requests that the window has left: in a burst, late items sink in seconds.
-        The scans of many groups leave half of the burst to other background requests.
+        The scans of many groups leave half of the burst to other background requests, unless the polls have left
+        something open (`pressing`).
         """
         if not self.is_crowded:
             return float("-inf")
-        return self._filled_at + (_BURST / 2 + 1.0 - self._tokens) / self._per_second
+        return self.background_due(Kind.LATE_SCAN) if pressing else self._due(self._burst / 2 + 1.0)
 
-    def spend(self, *, late_scan: bool = False) -> None:
+    def _due(self, tokens: float) -> float:
+        return self._filled_at + (tokens - self._tokens) / self._per_second
+
+    def spend(self, kind: Kind) -> None:
         """Count a background request."""
-        if late_scan and not self.is_crowded:
+        if kind is Kind.LATE_SCAN and not self.is_crowded:
             return
         self._fill()
         self._tokens -= 1.0
+        self._turns.remove(kind)
+        self._turns.append(kind)
 
     def _fill(self) -> None:
         now = self._clock()
-        self._tokens = min(_BURST, self._tokens + max(0.0, now - self._filled_at) * self._per_second)
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled_at) * self._per_second)
         self._filled_at = now
 
 
 def _requests_per_second(quota: Quota, now: float) -> float:
     """Return the requests per second that all streams of this machine may plan with."""
-    return _PLANNED * quota.own_limit() / WINDOW * min(1.0, max(_SLOWEST, quota.spare(now)))
+    return _PLANNED * quota.own_limit() / WINDOW * min(1.0, max(_SLOWEST, quota.spare(now, _AHEAD_S)))

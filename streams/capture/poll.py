@@ -6,7 +6,7 @@ from core.cluster.shards import is_collective
 from core.logging.shown_names import shown_subreddits
 from core.spool import Batch
 from core.spool.stream_state import StateChange
-from streams.capture.coverage import LATE_MARGIN, Absorbed, Coverage
+from streams.capture.coverage import LATE_MARGIN, MARGIN, Absorbed, Coverage
 from streams.capture.failing_pages import FailingPage, PageSize
 from streams.capture.walk import Walk, WalkOutcome
 from streams.reddit.listing_page import PAGE_SIZE, Page, Request
@@ -16,6 +16,10 @@ _RECORD_QUIET_EVERY_S = 5.0
 
 #: A listing that was empty before and shows fewer names than this has dropped nothing: half of Reddit's capacity.
 _SURELY_WHOLE = 500
+
+#: A listing holds 1,000 names. Those of a first walk that has met this number leave no room for others, apart from the
+#: few that were removed.
+_PASSED = 950
 
 _ENDED_FIRST = "the listing ended before it met what was proven"
 _PAGE_SKIPPED = "a page of the listing could not be read"
@@ -37,6 +41,7 @@ class ListingPoll:
         *,
         start: str,
         ceiling: float | None = None,
+        reach: float = float("inf"),
     ) -> None:
         self.new = 0
         self.top: Page | None = None
@@ -47,23 +52,27 @@ class ListingPoll:
         self.size = PageSize()
         self._coverage = coverage
         self._log = log
-        self._held_nothing = all(name.lower() in coverage.held_nothing for name in subreddits)
+        self._held_nothing = coverage.held_nothing_of(subreddits)
+        moment = coverage.moment(subreddits)
         self.walk = Walk(
             coverage.names.proven,
-            coverage.horizon(subreddits),
+            float("-inf") if moment is None else moment - MARGIN,  # see Coverage.horizon
             coverage.ceiling(subreddits) if ceiling is None else ceiling,
+            reach=reach,
         )
         if self._held_nothing:
             self.walk.believe_empty_after = 1
             self.walk.confirm_below = _SURELY_WHOLE
         #: whether these subreddits were never read together: the walk reads the whole listing
-        self.is_first = coverage.moment(subreddits) is None
+        self.is_first = moment is None
         self._only_new = self.is_first and start == "now" and not coverage.state.recovered
         self._newest: float | None = None
         #: names met after this serial by others are, or may be, above the walk's top
         self._serial = coverage.serial
         #: when the newest page of this walk was requested, epoch seconds of this machine's clock
         self.began = coverage.now()
+        #: the same, and not changed by newer top pages
+        self.started = self.began
         if self.is_first and coverage.begun is None:
             coverage.store(StateChange(begun=coverage.now()))
 
@@ -72,6 +81,10 @@ class ListingPoll:
         """Whether the walk is below the stream's first request: nothing that is still to be read there is new."""
         begun = self._coverage.begun_at()
         return self.is_first and begun is not None and max(self.walk.foot, default=begun) < begun
+
+    def _has_passed_the_listing(self) -> bool:
+        """Return whether the listing has moved on past a slow first walk: nothing below its items is still listed."""
+        return self.reads_backlog and self.walk.items >= _PASSED
 
     def next(self, limit: int = PAGE_SIZE) -> Request:
         """Return the page to request now; after failures, another form of the same page."""
@@ -88,10 +101,12 @@ class ListingPoll:
         if self.walk.confirming:
             return self._confirm(page, began)
         if asked.after is None:
-            self.began = began
+            self.began = self.started = began
         else:
             self.size.arrived(asked.limit, self.failing_page.attempts)
         self.walk.take(page, asked.after)
+        if self.walk.outcome is WalkOutcome.STALE and self._has_passed_the_listing():
+            self.walk.outcome = WalkOutcome.MET
         self.failing_page.answered()
         if asked.after is None and page.items:
             self.top = page
@@ -117,13 +132,20 @@ class ListingPoll:
         hole between them. The page may also contain items of subreddits outside the walk: those that came back.
         """
         self.top = page
-        own = self._own(page)
-        if self.walk.extend(own):
+        self.extend(self.own(page), began)
+        return self.capture(page)
+
+    def extend(self, newer: Page, began: float) -> None:
+        """Add items of these subreddits from above the walk, if they overlap with what it met."""
+        if self.walk.extend(newer):
             self.began = began
-            self._newest = self._coverage.newest_valid(own.items, self._newest)
+            self._newest = self._coverage.newest_valid(newer.items, self._newest)
+
+    def capture(self, page: Page) -> Absorbed:
+        """Make a page durable that proves nothing. Raises SpoolError."""
         return self._absorb(page, None)
 
-    def _own(self, page: Page) -> Page:
+    def own(self, page: Page) -> Page:
         """Return the page without the items of other configured subreddits."""
         if any(is_collective(name) for name in self.subreddits):
             return page
@@ -132,8 +154,11 @@ class ListingPoll:
         return Page(tuple(items), page.after)
 
     def skip_page(self) -> None:
-        """End the walk with a gap: a page of it cannot be read."""
+        """End the walk: a page of it cannot be read. If the walk has not met what is proven yet, record a gap."""
         self.done = True
+        if self.walk.has_met:
+            self._coverage.apply(self._proof())
+            return
         self._coverage.apply(self._gap(_PAGE_SKIPPED, self.walk.foot, repairable=True))
 
     def _absorb(self, page: Page, change: Batch | None) -> Absorbed:
@@ -174,9 +199,8 @@ class ListingPoll:
     def _recorded_lately(self) -> bool:
         """Return whether the proven moment of these subreddits is recent enough on disk, and equal for all of them."""
         coverage = self._coverage
-        moments = [coverage.proven_until.get(name.lower(), float("-inf")) for name in self.subreddits]
-        oldest = min(moments)
-        return oldest == max(moments) and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY_S
+        oldest, newest = coverage.proven_range(self.subreddits)
+        return oldest == newest and coverage.reddit_now() - oldest < _RECORD_QUIET_EVERY_S
 
     def _proof(self) -> Batch:
         coverage = self._coverage

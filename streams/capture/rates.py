@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from streams.capture.walk import page_foot
+from streams.reddit.listing_page import Page
+
 #: This multiple of the usual rate is a burst, not chance.
 _BURST = 1.5
 
@@ -15,6 +18,10 @@ _LONGEST_S = 3 * MEMORY_S
 
 #: An estimate from less observed time than this would be chance, seconds.
 _SHORTEST_S = 60.0
+
+
+#: A page of fewer items shows no rate.
+_FEWEST_DATED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,18 @@ class PollRate:
             return self
         now = new_items / seconds
         return PollRate(now if now > _BURST * self.rate else 0.7 * self.rate + 0.3 * now)
+
+    def at_least(self, rate: float) -> "PollRate":
+        """Return the higher one of this rate and another guess."""
+        return PollRate(max(self.rate, rate))
+
+
+def page_rate(page: Page, now: float) -> float:
+    """Return the items per second that the dates of a newest page show, 0 if they show none; `now`: Reddit's clock."""
+    foot = page_foot(page)
+    if foot is None or len(page.items) < _FEWEST_DATED:
+        return 0.0
+    return len(page.items) / max(1.0, now - foot)
 
 
 class NameRates:

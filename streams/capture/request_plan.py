@@ -26,12 +26,16 @@ _FRESH_REQUESTS = 0.6
 #: Share of a page that should be new at each poll: room for a doubling before the next one.
 _TARGET = PAGE_SIZE / 2
 
+#: Share of a page that may be new so that nearly all polls read one page only.
+_ONE_PAGE = 0.85
+
 #: Polls are never closer than this, seconds; a page of a burst takes longer to arrive.
 _SHORTEST_S = 0.25
 
-#: Share of a page that may be new since the poll before, less the time in which late items appear, seconds: then the
-#: newest page shows those too. A faster group has its late items found by scans only.
-_SHOWN = 0.9 * PAGE_SIZE
+#: The walks of more groups than this read on for late items; the scans of fewer groups find them.
+FEW_GROUPS = 3
+#: How far they read back from the poll before: Reddit's dates are whole seconds, and its clock may differ a little.
+_LATE_S = TOLERANCE_S + 3.0
 
 #: A group is polled before this share of its listing has moved on: room for a burst of three times the rate.
 _REACH = 1 / 3
@@ -42,6 +46,10 @@ _LONGEST_S = 300.0
 #: The quota is short when a group waits longer than this multiple of the configured longest interval.
 _SLOW = 2.0
 
+#: While the quota is scarce: no group should wait longer than this multiple of the configured longest interval for the
+#: sake of background requests.
+COMFORT = 1.6
+
 _STEPS, _LARGEST = 18, 100.0
 
 
@@ -49,7 +57,8 @@ _STEPS, _LARGEST = 18, 100.0
 class Plan:
     """How long the groups of a stream wait between two polls.
 
-    `factor` determines the intervals while quota is spare, `stretch` while it is scarce (0: it is not).
+    `factor` determines the intervals while quota is spare, `stretch` while it is scarce (0: it is not). Each poll reads
+    `late` seconds further back.
     `needed` and `allowed` are requests per minute: to poll each group before it waits too long, and what the quota
     gives. `slowed` are the keys of the groups that wait longer than configured. `short`: the quota cannot carry the
     load.
@@ -58,6 +67,7 @@ class Plan:
     longest: float
     factor: float = 0.0
     stretch: float = 0.0
+    late: float = 0.0
     needed: float = 0.0
     allowed: float = math.inf
     slowed: tuple[int, ...] = ()
@@ -70,21 +80,36 @@ class Plan:
     def interval(self, rate: float) -> float:
         """Return the seconds between two polls of a group with this rate, items per second."""
         if self.stretch:
-            return _stretched(rate, self.longest, self.stretch)
+            return _stretched(rate, self.longest, self.stretch, self.late)
         return _fresh(rate, self.longest, self.factor)
 
 
-def requests_per_second(rate: float, interval: float) -> float:
-    """Return what polls of a group at this interval cost on average."""
-    # half a page of overlap on average, where more than one page is new
-    return max(1.0 / interval, 0.5 / interval + rate / PAGE_SIZE)
+def requests_per_second(rate: float, interval: float, late: float = 0.0) -> float:
+    """Return what polls of a group at this interval cost on average; `late`: seconds that each reads further back."""
+    read = rate * (interval + late) / PAGE_SIZE
+    # half a page of overlap on average, where more than one page is read
+    return (1.0 if read <= _ONE_PAGE else 0.5 + read) / interval
+
+
+def seconds_back(groups: int) -> float:
+    """Return how far each poll of this number of groups reads back for late items, seconds."""
+    return _LATE_S if groups > FEW_GROUPS else 0.0
 
 
 def wishes(rates: Sequence[float], longest: float) -> Wishes:
-    """Return what groups with these rates (items per second) need at least, and what they would use at most."""
-    needed = _cost(rates, lambda rate: _limits(rate, longest)[1])
+    """Return what groups with these rates (items per second) need at least, and what they would use at most.
+
+    They need what lets no group wait longer than `COMFORT` times the configured longest interval.
+    """
+    late = seconds_back(len(rates))
+    needed = _cost(rates, lambda rate: _stretched(rate, longest, COMFORT, late))
+    return Wishes(needed, wished=max(needed, _wished(rates, longest)))
+
+
+def _wished(rates: Sequence[float], longest: float) -> float:
+    usual = _cost(rates, lambda rate: _limits(rate, longest)[1])
     fresh = _cost(rates, lambda rate: _limits(rate, longest)[0])
-    return Wishes(needed, wished=max(needed, min(fresh, _FRESH_REQUESTS)))
+    return max(usual, min(fresh, _FRESH_REQUESTS))
 
 
 def share(own: Wishes, others: Sequence[Wishes], total: float) -> float:
@@ -107,14 +132,17 @@ def plan(loads: Mapping[int, float], *, allowed: float, longest: float) -> Plan:
         longest: the configured longest interval, seconds.
     """
     rates = tuple(loads.values())
-    factor, stretch, own = 0.0, 0.0, wishes(rates, longest)
-    if own.needed <= allowed:
-        limit = min(allowed, own.wished)
+    late = seconds_back(len(rates))
+    factor, stretch = 0.0, 0.0
+    if _cost(rates, lambda rate: _limits(rate, longest)[1]) <= allowed:
+        limit = min(allowed, _wished(rates, longest))
         factor = _least(lambda value: _cost(rates, lambda rate: _fresh(rate, longest, value)) <= limit, 0.01)
     else:
-        stretch = _least(lambda value: _cost(rates, lambda rate: _stretched(rate, longest, value)) <= allowed, 1.0)
-    made = Plan(longest, factor, stretch, allowed=allowed * 60.0)
-    needed = 60.0 * _cost(rates, lambda rate: _stretched(rate, longest, _SLOW))
+        stretch = _least(
+            lambda value: _cost(rates, lambda rate: _stretched(rate, longest, value, late)) <= allowed, 1.0
+        )
+    made = Plan(longest, factor, stretch, late, allowed=allowed * 60.0)
+    needed = 60.0 * _cost(rates, lambda rate: _stretched(rate, longest, _SLOW, late))
     slowed = tuple(key for key, rate in loads.items() if made.interval(rate) > longest)
     return replace(made, needed=needed, slowed=slowed)
 
@@ -138,16 +166,20 @@ def _fresh(rate: float, longest: float, factor: float) -> float:
     return min(upper, max(lower, factor / math.sqrt(rate))) if rate > 0 else upper
 
 
-def _stretched(rate: float, longest: float, stretch: float) -> float:
-    """Return the interval while the quota is scarce: this multiple of the longest useful one."""
-    upper = _limits(rate, longest)[1]
-    shown = _SHOWN / rate - TOLERANCE_S if rate > 0 else math.inf
-    most = min(reach(rate), shown if shown >= upper / 2 else math.inf)
-    return max(_SHORTEST_S, min(most, stretch * upper))
+def _stretched(rate: float, longest: float, stretch: float, late: float) -> float:
+    """Return the interval while the quota is scarce: this multiple of the longest useful one, or a cheaper one."""
+    interval = max(_SHORTEST_S, min(reach(rate), stretch * _limits(rate, longest)[1]))
+    if rate * (interval + late) <= _ONE_PAGE * PAGE_SIZE:
+        return interval
+    # each poll reads more than one page: it costs less to poll a little sooner if that saves the second page
+    sooner = _ONE_PAGE * PAGE_SIZE / rate - late
+    saves = sooner > _SHORTEST_S and 1.0 / sooner <= requests_per_second(rate, interval, late)
+    return sooner if saves else interval
 
 
 def _cost(rates: Sequence[float], interval: Callable[[float], float]) -> float:
-    return sum(requests_per_second(rate, interval(rate)) for rate in rates)
+    late = seconds_back(len(rates))
+    return sum(requests_per_second(rate, interval(rate), late) for rate in rates)
 
 
 def _least(fits: Callable[[float], bool], low: float) -> float:

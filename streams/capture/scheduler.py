@@ -45,11 +45,15 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The next step of some work: `due` on the scheduler's clock, seconds; `key` distinguishes tasks of one kind."""
+    """The next step of some work: `due` on the scheduler's clock, seconds; `key` distinguishes tasks of one kind.
+
+    Of tasks that are due at the same moment, the one with the greatest `weight` comes first.
+    """
 
     kind: Kind
     due: float
     key: int = 0
+    weight: float = 0.0
 
     @property
     def deadline(self) -> float:
@@ -65,7 +69,7 @@ def choose(tasks: Collection[Task], now: float, previous: Kind | None) -> Task |
     if urgent and background:
         served_last = previous is not None and not previous.urgent
         background = [task for task in background if task.deadline <= now and not served_last]
-    return min(background or urgent, key=lambda task: task.due, default=None)
+    return min(background or urgent, key=lambda task: (task.due, -task.weight), default=None)
 
 
 def idle_seconds(tasks: Collection[Task], now: float) -> float:

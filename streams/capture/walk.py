@@ -35,6 +35,12 @@ _MOST_ITEMS = 20_000
 
 _NO_CEILING = float("inf")
 
+#: Most pages that a walk reads for late items after it has met what is proven.
+MOST_EXTRA_PAGES = 3
+
+#: Items at the foot of a page that show its depth: one late item there has an older date than its neighbours.
+_FOOT_ITEMS = 5
+
 
 class WalkOutcome(enum.Enum):
     """The end of a walk."""
@@ -64,6 +70,10 @@ class Walk:
     confirm_below: int = PAGE_SIZE
     #: whether the next page is that read
     confirming: bool = False
+    #: created_utc: having met what is proven, the walk reads on down to there, since late items may be below
+    reach: float = float("inf")
+    #: whether it has met what is proven: a page that cannot be read, or an end of the listing, changes nothing more
+    has_met: bool = False
     outcome: WalkOutcome | None = None
     pages: int = 0
     items: int = 0
@@ -78,6 +88,7 @@ class Walk:
     #: per subreddit, created_utc of its new items, the lowest last
     _new: dict[str, list[float | None]] = field(default_factory=dict)
     _anchored: set[str] = field(default_factory=set)
+    _extra_pages: int = 0
 
     def __post_init__(self) -> None:
         self._anchors = list(self.below)
@@ -128,10 +139,14 @@ class Walk:
             self._anchors.remove(anchor)
             if not self._anchors:
                 self.outcome = WalkOutcome.STALE
+        if self.has_met and (self.outcome is not None or not page.items):
+            self.outcome = WalkOutcome.MET
 
     def _end(self) -> None:
         """End the walk with the listing; if it needed several pages and seems short, read the top again."""
-        if self.items < self.confirm_below and self.pages - self._empty_tops > 1:
+        if self.has_met:
+            self.outcome = WalkOutcome.MET
+        elif self.items < self.confirm_below and self.pages - self._empty_tops > 1:
             self.confirming, self._anchors = True, []
         else:
             self.outcome = WalkOutcome.ENDED
@@ -158,7 +173,8 @@ class Walk:
         lowest += [created for subreddit in self._suspects() for created in self._new[subreddit][-3:]]
         self.foot = tuple(created for created in lowest if created is not None)
         follows = page.after or names[-1]
-        if self._met(named):
+        self.has_met = self.has_met or self._met(named)
+        if self.has_met and not self._reads_on(page):
             self.outcome = WalkOutcome.MET
         elif page.after is None or (not news and follows in self._tried):
             self._end()
@@ -167,6 +183,14 @@ class Walk:
             self._anchors = [name for name in dict.fromkeys([follows, *backwards]) if name not in self._tried]
             if not self._anchors:
                 self._end()
+
+    def _reads_on(self, page: Page) -> bool:
+        """Return whether a walk that has met what is proven reads another page for late items."""
+        foot = page_foot(page)
+        if foot is None or foot <= self.reach or self._extra_pages >= MOST_EXTRA_PAGES:
+            return False
+        self._extra_pages += 1
+        return True
 
     def _pass_nameless(self, page: Page) -> None:
         """Continue below a page without a name, if its own anchor allows that."""
@@ -233,3 +257,11 @@ def newest_first(items: Sequence[Item]) -> bool:
     dates = [item.created for item in items if item.created is not None]
     risen = sum(below > above + _DISORDER for above, below in itertools.pairwise(dates))
     return risen <= len(dates) * _FEW
+
+
+def page_foot(page: Page) -> float | None:
+    """Return the created_utc above which a page shows all items; None if its order is not by creation."""
+    dates = [item.created for item in page.items[-_FOOT_ITEMS:]]
+    if len(dates) < _FOOT_ITEMS or None in dates or not newest_first(page.items):
+        return None
+    return max(date for date in dates if date is not None)

@@ -98,21 +98,6 @@ def test_the_stream_goes_on_where_it_was(writer: SpoolWriter, version: int) -> N
     assert state.held_nothing == ({"litecoin"} if version == 1 else set())
 
 
-def test_a_poll_writes_the_rows_of_its_own_subreddits(tmp_path: Path) -> None:
-    names = [f"name{number}" for number in range(500)]
-    with SpoolWriter(tmp_path, "comments", clock=lambda: NOW) as writer:
-        now = NOW
-        coverage = Coverage(writer, "comments", names, clock=lambda: now)
-        coverage.apply(coverage.proof(names, NOW - 9.0, NOW))
-        with closing(sqlite3.connect(spool_path(tmp_path, "comments"))) as connection:
-            before = set(connection.execute("SELECT key, value FROM cursor"))
-            now = NOW + 1.0
-            coverage.apply(coverage.proof(names[:2], NOW - 1.0, NOW + 1.0))
-            changed = {key for key, _ in set(connection.execute("SELECT key, value FROM cursor")) - before}
-    moments = {f"{value}/{name}" for value in ("proven_at", "proven_until") for name in names[:2]}
-    assert changed == {*moments, "polled_at"}
-
-
 def test_a_copy_of_a_newer_version_is_refused() -> None:
     state = SpoolState("a", 1, 1, {"epoch": "1"})
     newer = state.fields() | {"version": 3}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from streams.capture.walk import Walk, WalkOutcome
+from streams.capture.walk import MOST_EXTRA_PAGES, Walk, WalkOutcome
 from streams.reddit.listing_page import Item, Page, Reject
 
 TOP = 1000
@@ -192,3 +192,43 @@ def test_a_listing_that_moved_on_while_it_was_read_is_not_whole(top: range) -> N
     walk.take(page(top))
     assert walk.outcome is WalkOutcome.ENDED
     assert not walk.whole
+
+
+def met(*pages: Page, reach: float) -> Walk:
+    """Return a walk that meets what is proven (below 960) on its first page."""
+    walk = Walk(proven=lambda name: int(name[1:]) < 960, reach=reach)
+    run(walk, *pages)
+    return walk
+
+
+def test_a_walk_that_has_met_what_is_proven_reads_on_for_late_items() -> None:
+    walk = met(page(range(1000, 900, -1)), reach=850.0)
+    assert walk.outcome is None
+    assert walk.has_met
+    assert walk.next_after() == "n901"
+    assert run(walk, page(range(900, 800, -1))) is WalkOutcome.MET
+    assert max(walk.foot) < 850.0
+    assert met(page(range(1000, 900, -1)), reach=950.0).outcome is WalkOutcome.MET, "the first page reaches that far"
+
+
+@pytest.mark.parametrize(
+    "lower",
+    [EMPTY, page(range(900, 890, -1), more=False), Page((), None, (Reject("odd", b"{}"),)), page([])],
+    ids=["empty", "end", "unreadable", "nothing"],
+)
+def test_what_follows_below_changes_nothing_for_a_walk_that_has_met(lower: Page) -> None:
+    walk = met(page(range(1000, 900, -1)), reach=0.0)
+    assert run(walk, lower) is WalkOutcome.MET
+
+
+def test_a_walk_reads_on_for_a_few_pages_only() -> None:
+    walk, pages = met(reach=-1.0), 0
+    while walk.outcome is None:
+        walk.take(page(range(1000 - 100 * pages, 900 - 100 * pages, -1)))
+        pages += 1
+    assert (walk.outcome, pages) == (WalkOutcome.MET, 1 + MOST_EXTRA_PAGES)
+
+
+def test_a_page_out_of_order_shows_no_depth() -> None:
+    mixed = page([n if n % 2 else n + 500 for n in range(1000, 900, -1)])
+    assert met(mixed, reach=0.0).outcome is WalkOutcome.MET
