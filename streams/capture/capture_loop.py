@@ -38,8 +38,35 @@ _PRUNE_EVERY_S = 15.0
 _RETRY = Backoff(first=0.3, longest=15.0)
 
 
+def make_pacing(
+    config: StreamConfig,
+    limiter: Limiter,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> Pacing:
+    """Return the pace of a stream; one capture after the other may use it."""
+    return Pacing(limiter, config.max_poll_interval, sharers=config.sharers, clock=clock, wall=wall)
+
+
 class Capture:
-    """Drives one stream until a stop is requested."""
+    """Drives one stream until a stop is requested.
+
+    Args:
+        config: of the stream; its subreddits are those to capture.
+        context: of the process.
+        coverage: the state of proof of these subreddits.
+        fetcher: requests pages.
+        limiter: the shared quota.
+        origin: watches for the loss of all state; None in a cluster.
+        shards: this machine's, in a cluster.
+        findings: what the streams tell each other about names.
+        pacing: of the capture before this one in the same process.
+        was_away: whether nothing watched these subreddits just before: a burst of late items may have been missed.
+        clock: a monotonic clock, seconds.
+        wall: this machine's clock, epoch seconds.
+        draw: a random number from 0 to 1.
+        path_limit: bytes of a request's path and query.
+    """
 
     def __init__(
         self,
@@ -52,6 +79,8 @@ class Capture:
         origin: TotalLossWatch | None = None,
         shards: OwnShards | None = None,
         findings: SharedFindings | None = None,
+        pacing: Pacing | None = None,
+        was_away: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -73,11 +102,13 @@ class Capture:
             self._availability, coverage, fetcher, context, clock=clock, wall=wall, start=config.start
         )
         self._repairs = Repairs(coverage, self._log, clock)
-        self._pacing = Pacing(limiter, config.max_poll_interval, sharers=config.sharers, clock=clock, wall=wall)
+        self._pacing = pacing or make_pacing(config, limiter, clock, wall)
+        self._pacing.plan_anew()
         patience = 0.0 if config.cluster is None else SHARES_SETTLE_S
         self._shortage = ShortageReport(coverage, self._log, patience=patience, clock=clock, wall=wall)
         findings = findings or SharedFindings(None, context.name, wall)
-        self._groups = Groups(config.subreddits, context.name, self._group_tools(findings), path_limit=path_limit)
+        tools = self._group_tools(findings, was_away=was_away)
+        self._groups = Groups(config.subreddits, context.name, tools, path_limit=path_limit)
         self._previous: Kind | None = None
         self._pruning = PeriodicTask(_PRUNE_EVERY_S, coverage.prune)
         self._pruning.restart(clock())
@@ -92,7 +123,7 @@ class Capture:
         self._failures = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
-    def _group_tools(self, findings: SharedFindings) -> GroupTools:
+    def _group_tools(self, findings: SharedFindings, *, was_away: bool) -> GroupTools:
         return GroupTools(
             coverage=self._coverage,
             fetcher=self._fetcher,
@@ -106,6 +137,7 @@ class Capture:
             start=self._config.start,
             late_scan_log=LateScanLog(),
             findings=findings,
+            was_away=was_away,
         )
 
     def run(self) -> None:

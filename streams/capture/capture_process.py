@@ -12,8 +12,9 @@ from core.logging.shown_names import shown_subreddits
 from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
-from streams.capture.capture_loop import Capture
+from streams.capture.capture_loop import Capture, make_pacing
 from streams.capture.coverage import Coverage
+from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.shard_process import capture_shards
 from streams.capture.shards import OwnShards
@@ -42,7 +43,7 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         limiter = Limiter(config.state_dir, config.stream, config.requests_per_minute)
         praw_client = PrawClient(config.access, context, limiter)
         fetcher = PageFetcher(praw_client, context, config.stream, time.monotonic)
-        capture = _Start(context, config, writer, limiter, praw_client, fetcher)
+        capture = _Start(context, config, writer, limiter, praw_client, fetcher, make_pacing(config, limiter))
         if config.cluster is None:
             _capture_all(capture)
         else:
@@ -61,6 +62,7 @@ class _Start:
     limiter: Limiter
     praw_client: PrawClient
     fetcher: PageFetcher
+    pacing: Pacing
     opened: bool = False
 
     def coverage(self, subreddits: tuple[str, ...]) -> Coverage:
@@ -91,17 +93,27 @@ class _Start:
         *,
         origin: TotalLossWatch | None = None,
         shards: OwnShards | None = None,
+        was_away: bool = True,
     ) -> Capture:
         """Build a capture."""
-        findings = SharedFindings(config.state_dir, config.stream, time.time)
         return Capture(
-            config, self.context, coverage, self.fetcher, self.limiter, origin=origin, shards=shards, findings=findings
+            config,
+            self.context,
+            coverage,
+            self.fetcher,
+            self.limiter,
+            origin=origin,
+            shards=shards,
+            findings=SharedFindings(config.state_dir, config.stream, time.time),
+            pacing=self.pacing,
+            was_away=was_away,
         )
 
     def of_shards(self, subreddits: tuple[str, ...], shards: OwnShards) -> Capture:
         """Build the capture of the subreddits of this machine's shards."""
+        was_away = shards.gained or not self.opened
         config, coverage = replace(self.config, subreddits=subreddits), self.coverage(subreddits)
-        return self.capture(config, coverage, shards=shards)
+        return self.capture(config, coverage, shards=shards, was_away=was_away)
 
 
 def _capture_all(start: _Start) -> None:

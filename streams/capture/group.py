@@ -62,6 +62,8 @@ class GroupTools:
     start: str
     late_scan_log: LateScanLog
     findings: SharedFindings
+    #: whether a burst of late items may have been missed before the start
+    was_away: bool = True
 
 
 class Group:

@@ -146,7 +146,7 @@ class Groups:
     def _add(self, names: tuple[str, ...], home: int, pace: PollRate | None = None) -> Group:
         tools, key = self._tools, next(self._keys)
         # after a kill, a burst is not recorded
-        resumed = self._resumed and self._clock() - self._started < _RESUMED_FOR_S
+        resumed = self._resumed and tools.was_away and self._clock() - self._started < _RESUMED_FOR_S
         most_own = max(1, MOST_OWN_SCANS // self._packed)
         scan = LateScan(self._clock, resumed=resumed, most_own=most_own, is_shallow=lambda: tools.pacing.is_crowded)
         late_items = LateItems(tools.coverage, tools.fetcher, tools.context, tools.late_scan_log, scan)

@@ -113,6 +113,10 @@ class Pacing:
         self._per_second = max(_TRICKLE, allowed - used)
         return True
 
+    def plan_anew(self) -> None:
+        """Plan at the next call of `replan`: other groups use this pace from now on."""
+        self._plan_due = self._clock()
+
     def _background(self, rates: Sequence[float]) -> float:
         """Return the requests per second for the background requests that wait."""
         spare = self._allowed - wishes(rates, self._longest).needed

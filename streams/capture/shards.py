@@ -103,6 +103,8 @@ class OwnShards:
         #: whether the mailbox may hold something that is not processed
         self._pending = True
         self._unreadable = False
+        #: whether the last `sync` brought shards that this machine did not capture before
+        self.gained = False
         self.notes = dict(writer.load_state().shards)
 
     @property
@@ -188,6 +190,7 @@ class OwnShards:
             last_seq=writer.last_seq(),
         )
         gained = found.adopt | (found.keep - before.keys())
+        self.gained = bool(gained)
         waiting = self._waiting(gained | (before.keys() - found.owned))
         for shard in sorted(takeover.named_shards() - found.owned):
             takeover.release(shard, [one.name for one in waiting[shard]])
