@@ -94,10 +94,10 @@ class ShardLedger:
         self._written |= {(shard, stream): state for stream, state in found.states.items()}
         self._writers |= {(shard, stream): writer for stream in streams if (writer := found.writer(stream)) is not None}
 
-    def seed(self, stream: str, shard: int, names: Iterable[Name]) -> None:
-        """Write down the names of a shard that were delivered before there was a cluster."""
+    def seed(self, stream: str, shards: Collection[int], names: Iterable[Name]) -> None:
+        """Write down the names of these shards that were delivered before there was a cluster."""
         newest: dict[str, deque[Name]] = {}
-        ours = {name.lower() for name in subreddits_of([shard], self._subreddits, self._config.shards)}
+        ours = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
         for name in names:
             if name.subreddit in ours:
                 newest.setdefault(name.subreddit, deque(maxlen=RING * CHUNK)).append(name)

@@ -183,11 +183,11 @@ class TakeOver:
                 compared = current is not None and current.state is not None
                 (self._compared[stream].add if compared else self._compared[stream].discard)(shard)
             self._ledger.take_over(shard, found, self._streams)
-            self._seed(shard, found)
             offsets[shard] = self._control_offset(shard, found, spools)
             self.held.add(shard)
             if found.unreadable:
                 self._log.error("shard_state_unreadable", shard=shard, records=found.unreadable)
+        self._seed(stored)
         membership.read_from(offsets)
         self._log.info(
             "shards_taken_over",
@@ -210,13 +210,13 @@ class TakeOver:
         spool_id = "" if spool is None else spool.source_id
         return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state, spool_id)
 
-    def _seed(self, shard: int, found: StoredShard) -> None:
+    def _seed(self, stored: Mapping[int, StoredShard]) -> None:
         """Write down the names of what this machine delivered before it was in a cluster."""
         for sender in self._senders:
-            if sender.source is None or sender.stream not in self._streams or sender.stream in found.states:
-                continue
-            names = sender.source.delivered_names(sender.window.position)
-            self._ledger.seed(sender.stream, shard, [Name(name, subreddit) for name, subreddit in names])
+            shards = {shard for shard, found in stored.items() if found.state(sender.stream) is None}
+            if sender.source is not None and sender.stream in self._streams and shards:
+                names = sender.source.delivered_names(sender.window.position)
+                self._ledger.seed(sender.stream, shards, [Name(name, subreddit) for name, subreddit in names])
 
     def _control_offset(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> int:
         offsets = []

@@ -131,7 +131,7 @@ def test_gaps_are_restricted_to_the_shard_and_the_oldest_closed_ones_give_way() 
 def test_seeds_are_written_once_and_survive_an_abandoned_transaction() -> None:
     book = Book()
     other = next(name for name in SUBREDDITS if name not in OURS)
-    book.ledger.seed("comments", SHARD, [Name("t1_a", OURS[0].lower()), Name("t1_b", other.lower())])
+    book.ledger.seed("comments", {SHARD}, [Name("t1_a", OURS[0].lower()), Name("t1_b", other.lower())])
     assert book.ledger.due({SHARD})
     assert len(book.writes()) == 2
     book.ledger.abandoned()
