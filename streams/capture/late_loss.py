@@ -75,9 +75,9 @@ class LateScanLog:
         since = self.since(subreddits) if since is None else since
         if began <= since:
             return  # a slow first walk ends long after it began
-        if foot <= since - TOLERANCE_S:
-            known = names if self._scans.keys() >= set(names) else [name for name in names if name in self._scans]
-            self._scans |= dict.fromkeys(known, (began, foot))
+        scans = set(map(self._scans.get, names))
+        if foot <= since - TOLERANCE_S and all(scan is not None and scan[0] < began for scan in scans):
+            self._scans |= dict.fromkeys(names, (began, foot))
             return
         for name in names:
             scan = self._scans.get(name)
