@@ -72,13 +72,16 @@ class LateScanLog:
         if the page reaches down to that time.
         """
         names = lower_names(subreddits)
-        if foot <= (self.since(subreddits) if since is None else since) - TOLERANCE_S:
-            known = names if self._scans.keys() >= set(names) else [name for name in names if name in self._scans]
-            self._scans |= dict.fromkeys(known, (began, foot))
+        since = self.since(subreddits) if since is None else since
+        if began <= since:
+            return  # a slow first walk ends long after it began
+        scans = set(map(self._scans.get, names))
+        if foot <= since - TOLERANCE_S and all(scan is not None and scan[0] < began for scan in scans):
+            self._scans |= dict.fromkeys(names, (began, foot))
             return
         for name in names:
             scan = self._scans.get(name)
-            if scan is not None and foot <= scan[0] - TOLERANCE_S:
+            if scan is not None and foot <= scan[0] - TOLERANCE_S and began > scan[0]:
                 self._scans[name] = (began, foot)
 
     def since(self, subreddits: tuple[str, ...]) -> float:

@@ -56,6 +56,8 @@ class SeenNames:
         self._met = {name: (bucket, 0) for name, (epoch, bucket) in stored.items() if epoch == 0}
         #: the number of remembered names per bucket
         self._counts = Counter(bucket for _, bucket in stored.values())
+        #: buckets that may have more names than their listing could show again
+        self._full = set(self._counts)
 
     @property
     def all_proven(self) -> bool:
@@ -137,7 +139,9 @@ class SeenNames:
                 proven[name] = mark
             else:
                 met[name] = (bucket, serial)
-        self._counts.update([one[1] for one in seen])
+        buckets = [one[1] for one in seen]
+        self._counts.update(buckets)
+        self._full.update([bucket for bucket in set(buckets) if self._counts[bucket] > _names_kept(bucket)])
 
     def prove(self, epoch: int, change: Batch) -> None:
         """Mark the names that the proof in `change` covers as proven."""
@@ -150,8 +154,9 @@ class SeenNames:
 
     def oldest(self) -> list[str]:
         """Return the oldest proven names of each bucket that holds more than its listing could show again."""
-        surplus = {bucket: count - _names_kept(bucket) for bucket, count in self._counts.items()}
+        surplus = {bucket: self._counts[bucket] - _names_kept(bucket) for bucket in self._full}
         surplus = {bucket: count for bucket, count in surplus.items() if count > 0}
+        self._full = set(surplus)
         oldest = []
         for name, (_, bucket) in self._proven.items() if surplus else ():
             if surplus.get(bucket, 0) > 0:

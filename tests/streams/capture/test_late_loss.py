@@ -115,3 +115,17 @@ def test_a_stream_that_scans_in_time_admits_nothing(tmp_path: Path) -> None:
     life.run(300.0)
     assert life.clock.now >= BIRTH + 300.0
     assert life.gaps() == []
+
+
+def test_a_slow_walk_that_ends_late_takes_nothing_back() -> None:
+    scans = Scans()
+    scans.late_scan_log.begin(NAMES, 5000.0)
+    scans.late_scan_log.polled(NAMES, 5100.0, 4900.0)
+    assert scans.late_scan_log.since(NAMES) == 5100.0
+    scans.late_scan_log.polled(NAMES, 5000.0, 4000.0)
+    assert scans.late_scan_log.since(NAMES) == 5100.0
+    scans.late_scan_log.polled(("Alpha",), 5110.0, 5080.0)
+    assert scans.late_scan_log.since(("Alpha",)) == 5110.0
+    scans.late_scan_log.polled(NAMES, 5105.0, 5050.0)
+    assert scans.late_scan_log.since(("Alpha",)) == 5110.0
+    assert scans.late_scan_log.since(NAMES) == 5105.0
