@@ -190,11 +190,15 @@ def advance(quota: Quota, now: float, per_minute: float, part: float | None = No
 def _with_part(quota: Quota, now: float, part: float) -> Quota:
     """Change this machine's part for the rest of the window.
 
-    Our own count changes by what the difference would have allowed in the time that has passed: a larger part adds only
-    requests of the time that is left, a smaller one takes only those.
+    Our own count changes by what the difference would have allowed until now: a larger part adds only requests that are
+    left, a smaller one takes only those. What is left follows from the time that has passed, or from the headers if they
+    leave less: after a burst, a machine that joins gets a part of the rest, and the others keep theirs.
     """
     passed = min(max(0.0, now - quota.sent_since), WINDOW) / WINDOW
-    return replace(quota, part=part, sent=max(0.0, quota.sent + (part - quota.part) * quota.allowed * passed))
+    gone = quota.allowed * passed
+    if quota.window_start <= quota.read_at and now < quota.reset_at:
+        gone = max(gone, quota.allowed - max(0.0, quota.limit - quota.used))
+    return replace(quota, part=part, sent=max(0.0, quota.sent + (part - quota.part) * gone))
 
 
 def _bounded(quota: Quota, now: float, allowed: float) -> Quota:

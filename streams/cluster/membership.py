@@ -6,6 +6,7 @@ shards that stay with a machine are not interrupted while others move.
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -209,13 +210,15 @@ class Membership:
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
-        if for_good and self.member_since is not None:
-            deadline = self._clock() + _LEAVE_S
-            consumer.unsubscribe()
-            while self.shards and self._clock() < deadline:
-                consumer.poll(0.02)
-            consumer.poll(0.05)  # the request to leave follows the callback
-        consumer.close()
+        with contextlib.suppress(KafkaException):  # shut out by another machine with this name: nothing to leave
+            if for_good and self.member_since is not None:
+                deadline = self._clock() + _LEAVE_S
+                consumer.unsubscribe()
+                while self.shards and self._clock() < deadline:
+                    consumer.poll(0.02)
+                consumer.poll(0.05)  # the request to leave follows the callback
+        with contextlib.suppress(KafkaException):
+            consumer.close()
 
     def offsets(self) -> list[TopicPartition]:
         """Return the offsets that a transaction commits as the proof of the membership."""

@@ -172,6 +172,23 @@ def test_a_machine_that_used_its_small_part_up_continues_at_once_when_it_takes_o
     assert wait_for(advance(quota, now, PER_MINUTE, 1.0), Priority.STREAM, now) == 0.0
 
 
+@pytest.mark.parametrize("part", [0.5, 0.25, 0.02])
+def test_a_machine_that_joins_after_a_burst_leaves_the_first_one_its_part_of_the_rest(part: float) -> None:
+    """A crawl has used most of the window early. The streams of the first machine must not wait for the next one."""
+    quota, now = advance(Quota(limit=1.0), BIRTH, PER_MINUTE, 1.0), BIRTH + 60.0
+    for number in range(int(0.8 * LIMIT)):
+        headers = RateHeaders(number + 1.0, LIMIT - number - 1.0, WINDOW - 60.0)
+        quota = answered(granted(quota, Priority.STREAM, now), headers, now, now + number / 1e5, PER_MINUTE)
+    now += 1.0
+    halved = advance(quota, now, PER_MINUTE, part)
+    assert halved.remaining() == pytest.approx(part * 0.2 * LIMIT)
+    assert wait_for(halved, Priority.STREAM, now) == 0.0
+    for _ in range(50):  # shares change with each heartbeat
+        halved = advance(advance(halved, now, PER_MINUTE, 0.9), now, PER_MINUTE, part)
+    assert halved.own_remaining() == pytest.approx(part * 0.2 * LIMIT)
+    assert advance(halved, now, PER_MINUTE, 1.0).remaining() == pytest.approx(0.2 * LIMIT), "alone again"
+
+
 def test_parts_that_change_back_and_forth_lift_no_limit() -> None:
     """What a machine has sent stays counted: changes alone never leave it more than an even pace would."""
     quota, sent = advance(Quota(limit=1.0), BIRTH, PER_MINUTE, 0.5), 0

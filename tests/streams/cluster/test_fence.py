@@ -45,12 +45,14 @@ def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafk
         assert one.said("membership_lost")
 
 
-@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+@pytest.mark.parametrize(("delivery", "others"), [("exactly_once", False), ("at_least_once", True)])
 def test_of_two_machines_with_one_name_the_first_ends_and_says_why(
-    tmp_path: Path, apache_kafka: ApacheKafka, delivery: str
+    tmp_path: Path, apache_kafka: ApacheKafka, delivery: str, others: bool
 ) -> None:
+    """With others alive too: a machine that leaves for good tells the group, which does not listen to this one."""
     topic = new_topic()
     with (
+        Machine(tmp_path / "c", apache_kafka, topic, "m2", delivery) as other,
         Machine(tmp_path / "a", apache_kafka, topic, "m1", delivery) as one,
         Machine(tmp_path / "b", apache_kafka, topic, "m1", delivery) as two,
     ):
@@ -58,10 +60,17 @@ def test_of_two_machines_with_one_name_the_first_ends_and_says_why(
         one.wait_owns(SHARDS)
         one.capture_items(items(0, 20))
         one.wait_delivered()
+        if others:
+            other.start()
+            wait_until(lambda: len(other.owns()) == 2, what="the other one to own two shards")
+            wait_until(lambda: len(one.owns()) == 2, what="the first one to own two shards")
         two.start()
         assert one.ended() == PERMANENT_EXIT
         (fatal,) = one.said("fatal")
         assert "cluster.instance" in fatal["error"]
+        assert not one.said("crashed")
+        if others:
+            other.stop()
         two.wait_owns(SHARDS)
         two.capture_items(items(0, 40))
         two.wait_delivered()
