@@ -191,8 +191,8 @@ def _with_part(quota: Quota, now: float, part: float) -> Quota:
     """Change this machine's part for the rest of the window.
 
     Our own count changes by what the difference would have allowed until now: a larger part adds only requests that are
-    left, a smaller one takes only those. What is left follows from the time that has passed, or from the headers if they
-    leave less: after a burst, a machine that joins gets a part of the rest, and the others keep theirs.
+    left, a smaller one takes only those. The time that has passed shows what is left, or the headers, if they leave
+    less: after a burst, a machine that joins gets a part of the rest, and the others keep theirs.
     """
     passed = min(max(0.0, now - quota.sent_since), WINDOW) / WINDOW
     gone = quota.allowed * passed

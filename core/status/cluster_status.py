@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,10 @@ def read_cluster(
         unreadable.append(f"the file of the cluster cannot be read now: {error}")
     names = Scope(owned, config.shards).names(subreddits)
     used = frozenset(cached_shard(name, config.shards) for name in subreddits)
-    return ClusterStatus(config, now, owned, names, read_view(state_dir), used), unreadable
+    view = read_view(state_dir)
+    if view is not None and view.instance != config.instance:
+        config = replace(config, instance=view.instance)  # as the publisher runs: this terminal may lack its variable
+    return ClusterStatus(config, now, owned, names, view, used), unreadable
 
 
 def _owned(state_dir: Path) -> frozenset[int]:

@@ -17,6 +17,8 @@ _TOO_FAST = "items pass through the listing faster than it is scanned for late i
 
 #: Seconds until a page that the quota did not allow is retried.
 _QUOTA_SHORT_S = 2.5
+#: Seconds between two log lines about that.
+_DELAY_LOGGED_EVERY_S = 60.0
 
 
 class LateItems:
@@ -44,6 +46,8 @@ class LateItems:
         self._log = context.log
         self._scan_log = scan_log
         self._scan = scan
+        #: when `late_scan_delayed` was last logged, on the clock
+        self._delay_logged = float("-inf")
         #: when the last newest page was requested, by Reddit's clock
         self._moment = float("-inf")
         #: whether items that appeared within the tolerance may be below what the last polls have shown
@@ -126,7 +130,7 @@ class LateItems:
         except Unavailable:
             self._scan.drop()  # the next poll finds the absent subreddits
         except (QuotaShort, RateLimited) as error:
-            self._log.info("late_scan_delayed", error=str(error))
+            self._report_delay(error)
             self._scan.postpone(_QUOTA_SHORT_S)
         except TransientError as error:
             if needs_smaller_page(error):
@@ -135,6 +139,13 @@ class LateItems:
             self._scan.failed()
         else:
             self._take(page, subreddits, rate)
+
+    def _report_delay(self, error: Exception) -> None:
+        """Log that the quota is short: not at each of the attempts, which are seconds apart."""
+        now = self._scan.clock()
+        if now - self._delay_logged >= _DELAY_LOGGED_EVERY_S:
+            self._delay_logged = now
+            self._log.info("late_scan_delayed", error=str(error))
 
     def _take(self, page: Page, subreddits: tuple[str, ...], rate: float) -> None:
         """Make a page durable, with the losses that the scan leaves open if this page completes it."""

@@ -232,12 +232,14 @@ class OwnShards:
     def _report(self, found: Plan, before: Mapping[int, ShardNote], adopted: list[tuple[Adoption, int]]) -> None:
         for adoption, names in adopted:
             state = adoption.state
-            self._log.info(
+            gaps = 0 if state is None else len(state.gaps)
+            log = self._log.info if names or gaps else self._log.debug  # of many shards, few have subreddits
+            log(
                 "shard_adopted",
                 shard=adoption.shard,
                 last_owner="" if state is None else state.writer,
                 names=names,
-                gaps=0 if state is None else len(state.gaps),
+                gaps=gaps,
             )
         if resumed := sorted(found.keep - before.keys()):
             self._log.info("shards_resumed", shards=resumed)

@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from core.config.slices import ClusterConfig
 from core.errors import InstanceTakenError, PermanentError
+from core.masking.external import outside
 from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.producer import Properties
 
@@ -30,6 +31,18 @@ _TWICE = (
     "another machine of the group {group!r} has the name {instance!r} too: give each machine a cluster.instance of its"
     " own, and each its own state_dir"
 )
+
+
+class _Lines:
+    """Receives librdkafka's lines instead of standard error: even its fatal ones come as errors too (`_take_error`)."""
+
+    def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
+        self._log = log
+
+    def log(self, level: int, template: str, *arguments: object) -> None:
+        """Handle a line; librdkafka calls this like `logging.Logger.log`."""
+        text = outside(template % arguments if arguments else template)
+        self._log.debug("membership_line", level=level, text=text)
 
 
 class Membership:
@@ -57,7 +70,7 @@ class Membership:
         check_partitions: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        make_consumer: Callable[[Properties], Consumer] = Consumer,
+        make_consumer: Callable[..., Consumer] = Consumer,
     ) -> None:
         self._config = config
         self._topic = topic
@@ -90,7 +103,8 @@ class Membership:
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 100,
                 "log_level": 0,  # the publisher's producer logs the same errors
-            }
+            },
+            logger=_Lines(log),
         )
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
@@ -107,7 +121,8 @@ class Membership:
         if self.member_since is None:
             self.member_since = self._wall()
         self.rebalancing_since = None
-        self._log.info("shards_assigned", gained=sorted(one.partition for one in partitions), owned=len(self.shards))
+        log = self._log.info if partitions else self._log.debug  # a member that keeps what it has is asked too
+        log("shards_assigned", gained=sorted(one.partition for one in partitions), owned=len(self.shards))
 
     def _revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._leave(consumer, partitions)

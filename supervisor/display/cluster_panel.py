@@ -14,9 +14,14 @@ _WIDTH = 100
 _NONE = "-"
 
 
-def cluster_block(cluster: ClusterStatus) -> str:
-    """Format the cluster: a line, a table of the machines, and the shards that matter here."""
+def cluster_block(cluster: ClusterStatus, *, runs: bool = True) -> str:
+    """Format the cluster: a line, a table of the machines, and the shards that matter here.
+
+    `runs`: whether this machine runs. If not, its files soon describe the past: other machines have its shards.
+    """
     head = f"Cluster: machine {cluster.config.instance} of group {cluster.config.group}"
+    if not runs:
+        return f"{head}; nothing runs here, and `status` on another machine shows the cluster"
     if cluster.view is None:
         return f"{head}; the publisher has not joined it yet, so owners of shards are not known"
     alive = plural(len(cluster.machines), "machine")

@@ -67,7 +67,7 @@ class Panel:
             blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
         blocks += [
             _streams(status.flow, rates),
-            "" if status.cluster is None else cluster_block(status.cluster),
+            "" if status.cluster is None else cluster_block(status.cluster, runs=status.runs or status.last is None),
             self._subreddits(status),
             crawl_block(status.crawl, bar=self.bar),
             _totals(status.flow),

@@ -52,6 +52,16 @@ def test_the_only_machine_has_no_cluster(tmp_path: Path) -> None:
     assert read_cluster(cluster_config(config), tmp_path, NAMES, NOON) == (None, [])
 
 
+def test_the_name_is_the_one_that_the_publisher_runs_with(tmp_path: Path) -> None:
+    """The terminal of `status` may lack the variable GAPLESS_CLUSTER__INSTANCE of the service."""
+    write_cluster(tmp_path, cluster_view(NOON))
+    config = replace(configuration(tmp_path), cluster=replace(SECTION, instance=""))
+    cluster = read_status(status_config(config), NOON).cluster
+    assert cluster is not None
+    assert cluster.config.instance == "gapless-0"
+    assert [one.shard for one in cluster.own] == list(range(0, 16, 3))
+
+
 def test_the_document_has_the_shape_of_the_contract(tmp_path: Path) -> None:
     write_cluster(tmp_path, with_owners(cluster_view(NOON), {3: None}))
     document = look(tmp_path).document()["cluster"]

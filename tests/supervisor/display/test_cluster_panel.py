@@ -60,6 +60,17 @@ def test_before_it_has_joined_it_says_so() -> None:
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    "view",
+    [None, cluster_view(NOON - 60), with_owners(cluster_view(NOON, member_since=None), dict.fromkeys(range(16)))],
+    ids=["new", "killed", "stopped"],
+)
+def test_a_machine_that_does_not_run_does_not_claim_that_shards_have_no_owner(view: ClusterView | None) -> None:
+    text = cluster_block(status(view), runs=False)
+    assert text.startswith("Cluster: machine gapless-0 of group gapless-reddit-posts; nothing runs here")
+    assert "\n" not in text
+
+
 def test_a_machine_that_stands_by_says_so() -> None:
     view = with_owners(cluster_view(NOON), dict.fromkeys(range(0, 16, 3), "gapless-1"))
     assert "Shards here:   none: this machine stands by" in cluster_block(status(view))
