@@ -96,4 +96,5 @@ def _report_cluster(before: ClusterConfig | None, after: ClusterConfig | None) -
         if before is not None:
             hint = f"its shards under the former name move after {before.session_timeout:g} s; nothing is lost"
         former = None if before is None else f"{before.instance} of {before.group}"
-        log.warning("cluster_joined_anew", group=after.group, instance=after.instance, former=former, hint=hint)
+        report = log.info if before is None else log.warning  # to join is no change of name
+        report("cluster_joined_anew", group=after.group, instance=after.instance, former=former, hint=hint)

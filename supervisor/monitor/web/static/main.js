@@ -55,7 +55,7 @@ function draw() {
   if (streams.length) {
     timeline.update(latest.streams);
     drawLedger(latest.streams);
-    drawSubreddits();
+    drawSubreddits(latest.cluster);
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
     setText(byId("window-text"), `Since ${moment(start)}. Bar height: share of subreddits.`);
   }

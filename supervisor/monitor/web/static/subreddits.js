@@ -12,13 +12,15 @@ const field = byId("search");
 let askedAt = 0;
 let asked = 0; // number of requests: an answer to an older one is discarded
 let typing = null;
+let place = "configured"; // in a cluster, other machines have the rest
 
 field.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(ask, TYPING_MS);
 });
 
-export function drawSubreddits() {
+export function drawSubreddits(cluster) {
+  place = cluster ? "on this machine" : "configured";
   if (Date.now() - askedAt >= REFRESH_MS) ask();
 }
 
@@ -57,7 +59,7 @@ function state(one) {
 function summary({ all, behind, unavailable, open, lost }) {
   const parts = [[behind, "behind"], [unavailable, "unavailable"], [open, "with open gaps"], [lost, "with lost gaps"]];
   const troubles = parts.filter(([number]) => number).map(([number, text]) => `${count(number)} ${text}`);
-  return `${count(all)} configured${troubles.length ? `: ${troubles.join(", ")}` : ", all complete"}.`;
+  return `${count(all)} ${place}${troubles.length ? `: ${troubles.join(", ")}` : ", all complete"}.`;
 }
 
 function restText(counts, shown) {

@@ -344,7 +344,7 @@ def test_a_machine_that_stands_by_shows_streams_without_a_share(browser: Any, tm
     with stage.running():
         tab = Tab(browser, stage.url)
         tab.wait_for_text("#readiness-title", "Ready: everything works")
-        tab.wait_for_text("#subreddits-text", "0 configured")
+        tab.wait_for_text("#subreddits-text", "0 on this machine")
         assert "100 %" not in tab.text("#completeness")
         assert tab.page.locator("#shards li.theirs").count() == 16
         assert tab.complaints == []
