@@ -16,12 +16,15 @@ from core.backoff import Backoff
 from core.cluster.mailbox import Leftover, MailboxWriter, Name
 from core.cluster.shards import Homes, created_of, subreddit_of
 from core.config.slices import ClusterConfig, PublisherConfig
+from core.errors import TransientError
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
+from core.storage.sqlite import is_unreadable
 from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.machine_report import MachineReport
+from streams.cluster.mailbox_file import MailboxWatch, open_mailbox
 from streams.cluster.membership import Membership
 from streams.cluster.quota_share import Sharing
 from streams.cluster.quota_sharer import QuotaSharer
@@ -49,6 +52,7 @@ class Coordinator:
         settings: of the Kafka clients.
         topics: the cluster's topics.
         mailbox: to the streams of this machine.
+        watch: of the mailbox's file.
         ledger: names and states of the shards.
         report: heartbeats, view and quota.
         count: adds to a durable counter of the publisher.
@@ -65,6 +69,7 @@ class Coordinator:
         settings: KafkaSettings,
         topics: ClusterTopics,
         mailbox: MailboxWriter,
+        watch: MailboxWatch,
         ledger: ShardLedger,
         report: MachineReport,
         count: Callable[[str, int], None],
@@ -77,6 +82,7 @@ class Coordinator:
         self._settings = settings
         self._topics = topics
         self._mailbox = mailbox
+        self._watch = watch
         self._ledger = ledger
         self._report = report
         self._count = count
@@ -112,7 +118,7 @@ class Coordinator:
     # -- a step of the publisher's loop
 
     def step(self) -> None:
-        """Do a little work. Raises PermanentError for a configuration that no retry can help."""
+        """Do a little work. Raises PermanentError for a configuration that no retry can help, and TransientError."""
         self._report.share_quota(self._heartbeats)
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
@@ -121,6 +127,7 @@ class Coordinator:
             self._store_leftovers(membership.poll())
             self._take_over.step(membership, heartbeats)
             if self._checks.elapsed(self._clock()):
+                self._watch.check()
                 self._release(membership)
                 self._take_over.follow_spools()
                 heartbeats.read()
@@ -129,6 +136,8 @@ class Coordinator:
         except KafkaException as exception:
             self._pause(error_text(cause(exception)))
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and is_unreadable(error):
+                raise TransientError(f"cluster.db cannot be read: {error}; this process ends, and checks it") from error
             self._pause(str(error))
 
     def _pause(self, error: str) -> None:
@@ -193,7 +202,9 @@ class Coordinator:
     @property
     def due(self) -> bool:
         """Whether names, states or a heartbeat are to be written."""
-        return self.ready and (self._ledger.due(self._take_over.held) or self._report.heartbeat_due)
+        if not self.ready:
+            return False
+        return self._take_over.seeds_due or self._ledger.due(self._take_over.held) or self._report.heartbeat_due
 
     def take_void(self) -> bool:
         """Return whether shards left since the last call."""
@@ -245,6 +256,7 @@ class Coordinator:
 
     def writes(self, *, in_transaction: bool) -> list[StateWrite]:
         """Return the names, states and the heartbeat to be written now."""
+        self._take_over.seed()
         held = self._take_over.held
         terms, spool_ids = self._mailbox.terms(), self._take_over.spool_ids()
         writes = self._ledger.writes(held, terms, spool_ids, in_transaction=in_transaction)
@@ -311,12 +323,14 @@ def build_coordinator(
     transactional_id = str(settings.producer.get("transactional.id", ""))
     sharing = Sharing(cluster.instance, cluster.client, config.requests_per_minute, cluster.session_timeout)
     quota = QuotaSharer(sharing, config.state_dir, log, clock=clock)
+    mailbox = open_mailbox(config.state_dir, log)
     return Coordinator(
         cluster,
         config,
         settings=settings,
         topics=topics,
-        mailbox=MailboxWriter(config.state_dir),
+        mailbox=mailbox,
+        watch=MailboxWatch(config.state_dir),
         ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, clock=clock),
         report=MachineReport(cluster, config.state_dir, writer.total, quota, clock=clock),
         count=writer.count,

@@ -92,6 +92,8 @@ class TakeOver:
         self._dropped: dict[tuple[int, str], int] = {}
         #: the shards that the streams have taken over as the mailbox has them now
         self._adopted: dict[str, set[int]] = {stream: set() for stream in streams}
+        #: shards whose earlier deliveries are not written down yet, by stream
+        self._unseeded: dict[str, dict[int, frozenset[str]]] = {}
         #: the shards that the spools note, by stream
         self._noted: dict[str, frozenset[int]] = {}
 
@@ -183,7 +185,7 @@ class TakeOver:
                 compared = current is not None and current.state is not None
                 (self._compared[stream].add if compared else self._compared[stream].discard)(shard)
             self._ledger.take_over(shard, found, self._streams)
-            self._seed(shard, found)
+            self._plan_seeds(shard, found, spools)
             offsets[shard] = self._control_offset(shard, found, spools)
             self.held.add(shard)
             if found.unreadable:
@@ -210,13 +212,35 @@ class TakeOver:
         spool_id = "" if spool is None else spool.source_id
         return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state, spool_id)
 
-    def _seed(self, shard: int, found: StoredShard) -> None:
-        """Write down the names of what this machine delivered before it was in a cluster."""
-        for sender in self._senders:
-            if sender.source is None or sender.stream not in self._streams or sender.stream in found.states:
+    def _plan_seeds(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> None:
+        """Note where this machine delivered items while it was in no cluster: before the first time, or since then."""
+        for stream in self._streams:
+            spool, writer = spools.get(stream), found.writer(stream)
+            first = writer is None and stream not in found.states
+            again = spool is not None and writer == spool.source_id and shard not in spool.notes
+            if spool is None or not (first or again):
                 continue
-            names = sender.source.delivered_names(sender.window.position)
-            self._ledger.seed(sender.stream, shard, [Name(name, subreddit) for name, subreddit in names])
+            names = frozenset(one.name for one in found.names(stream, kind_of(stream).prefix))
+            self._unseeded.setdefault(stream, {})[shard] = names
+
+    @property
+    def seeds_due(self) -> bool:
+        """Whether earlier deliveries are to be written down, see `seed`."""
+        return bool(self._unseeded)
+
+    def seed(self) -> None:
+        """Write down the names of what this machine delivered before it was in a cluster, or after it left one.
+
+        The positions are certain only once the publisher writes: so this is not done when a shard is taken over.
+        """
+        unseeded, self._unseeded = self._unseeded, {}
+        for sender in self._senders:
+            wanted = {shard: names for shard, names in unseeded.get(sender.stream, {}).items() if shard in self.held}
+            if sender.source is None or not wanted:
+                continue
+            delivered = [Name(*one) for one in sender.source.delivered_names(sender.window.position)]
+            for shard, known in wanted.items():
+                self._ledger.seed(sender.stream, shard, delivered, known)
 
     def _control_offset(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> int:
         offsets = []
