@@ -20,6 +20,7 @@ from core.errors import TransientError
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
 from core.storage.sqlite import is_unreadable
+from core.stream_kinds import stream_names
 from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
@@ -41,6 +42,9 @@ from streams.sources.base import PlainRow
 _CHECK_EVERY_S = 0.1
 _RETRY = Backoff(first=0.5, longest=10.0)
 _CALL_S = 0.1
+
+_DISABLED = "it stays in the topic until the stream is enabled here: then it is delivered, if nobody has done so"
+_UNKNOWN = "it stays in the topic: start a version of Gapless that knows the stream"
 
 
 class Coordinator:
@@ -182,7 +186,7 @@ class Coordinator:
             value, key, shard = message.value(), message.key(), message.partition()
             stream = headers.get("stream", "")
             if value is None or key is None or shard is None or stream not in self._streams:
-                hint = "it stays in the topic: start a version of Gapless that knows the stream"
+                hint = _DISABLED if stream in stream_names() else _UNKNOWN
                 self._log.error("leftover_unreadable", shard=shard, offset=message.offset(), stream=stream, hint=hint)
                 continue
             place = (shard, (message.offset() or 0) + 1)

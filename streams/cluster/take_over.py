@@ -10,7 +10,7 @@ import structlog
 from core.cluster.mailbox import Adoption, MailboxWriter, Name
 from core.config.slices import ClusterConfig
 from core.spool.stream_state import ShardNote
-from core.stream_kinds import kind_of
+from core.stream_kinds import kind_of, stream_names
 from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.membership import Membership
@@ -184,6 +184,7 @@ class TakeOver:
                 current = self._mailbox.adoption(shard, stream)
                 compared = current is not None and current.state is not None
                 (self._compared[stream].add if compared else self._compared[stream].discard)(shard)
+            self._compare_disabled(shard, found)
             self._ledger.take_over(shard, found, self._streams)
             self._plan_seeds(shard, found, spools)
             offsets[shard] = self._control_offset(shard, found, spools)
@@ -197,6 +198,18 @@ class TakeOver:
             from_others=sum(self._is_foreign(one, spools) for one in stored.values()),
             owned=len(self.held),
         )
+
+    def _compare_disabled(self, shard: int, found: StoredShard) -> None:
+        """Let rows that a disabled stream left behind be compared with what others have delivered since then."""
+        for sender in self._senders:
+            stream = sender.stream
+            if stream in self._streams or stream not in stream_names() or not sender.waiting():
+                continue
+            others = found.writer(stream) not in {None, sender.source_id}
+            names = found.names(stream, kind_of(stream).prefix) if others else []
+            self._mailbox.store_names(shard, stream, names)
+            compared = self._compared.setdefault(stream, set())
+            (compared.add if others else compared.discard)(shard)
 
     def _is_foreign(self, found: StoredShard, spools: Mapping[str, SpoolView]) -> bool:
         ours = {spool.source_id for spool in spools.values()}

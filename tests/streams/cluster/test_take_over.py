@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.cluster.shards import shard_of
+from core.config.sections import StreamsSection
 from core.reddit.machine_share import read_share
 from tests.streams.cluster.machine import SHARDS, SUBREDDITS, Machine, items
 from tests.streams.publisher.deployment import new_topic
@@ -113,3 +115,26 @@ def test_a_clean_stop_moves_the_shards_within_three_seconds(
         wait_delivered(two, items(0, 80))
         assert delivered(two) == dict.fromkeys(items(0, 80), 1)
         assert sorted(two.state.proven_until) == sorted(SUBREDDITS)
+
+
+def test_rows_of_a_disabled_stream_that_others_have_delivered_are_not_repeated(
+    tmp_path: Path, apache_kafka: ApacheKafka
+) -> None:
+    topic = new_topic()
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 24))
+        wait_delivered(one, items(0, 24))
+        one.kill()
+        one.capture_anyway(items(24, 24))
+        two.start()
+        two.wait_owns(SHARDS)
+        two.capture_items(items(0, 48))
+        wait_delivered(two, items(0, 48))
+        two.stop()
+        one.config = replace(one.config, streams=StreamsSection(comments=False))
+        one.start()
+        wait_until(lambda: one.backlog() == 0, what="the rows of the disabled stream to be settled")
+        assert delivered(one) == dict.fromkeys(items(0, 48), 1)
+        assert one.counters()["skipped"] == 24
