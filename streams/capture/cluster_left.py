@@ -38,4 +38,4 @@ def leave_cluster(
     takeover.leave_cluster(names)
     writer.commit(takeover.batch())
     hint = "this machine is in no cluster now: it captures all subreddits; no other machine should run"
-    log.info("cluster_left", shards=len(state.shards), put_aside=len(state.released), hint=hint)
+    log.info("cluster_notes_dropped", shards=len(state.shards), put_aside=len(state.released), hint=hint)

@@ -26,6 +26,11 @@ class ClusterTopics:
         """Check or create them; wait at most `seconds` for each."""
         return all([self._control.ensure(seconds), self._state.ensure(seconds)])
 
+    def missing(self) -> None:
+        """Record that one of them may no longer exist."""
+        self._control.missing()
+        self._state.missing()
+
     def check_partitions(self, partitions: int) -> None:
         """Compare the number of partitions with the configuration. Raises PermanentError."""
         if partitions != self._shards:

@@ -111,6 +111,7 @@ class Coordinator:
         self._failures = 0
         self._resume_at = 0.0
         self._void = False
+        self._topic_was_missing = False
         self._guard = GuardedCall("send_offsets_to_transaction")
         #: rows given to other machines since the last commit
         self._handed_over = 0
@@ -126,6 +127,8 @@ class Coordinator:
         self._report.share_quota(self._heartbeats)
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
+        if self._topic_was_missing:
+            self._start_again()
         try:
             membership, heartbeats = self._joined()
             self._store_leftovers(membership.poll())
@@ -143,6 +146,14 @@ class Coordinator:
             if isinstance(error, sqlite3.Error) and is_unreadable(error):
                 raise TransientError(f"cluster.db cannot be read: {error}; this process ends, and checks it") from error
             self._pause(str(error))
+
+    def _start_again(self) -> None:
+        """Write again what a topic held that was missing, from what the spools know."""
+        self._topic_was_missing = False
+        self._take_over.start_again()
+        heartbeats, self._heartbeats = self._heartbeats, None
+        if heartbeats is not None:
+            heartbeats.close()
 
     def _pause(self, error: str) -> None:
         self._failures += 1
@@ -290,6 +301,11 @@ class Coordinator:
         if membership is not None and membership.shards:
             proof = partial(producer.send_offsets_to_transaction, membership.offsets(), membership.metadata(), seconds)
             self._guard.run(proof)
+
+    def topic_missing(self) -> None:
+        """Note that a topic does not exist: both are checked, and made again."""
+        self._topics.missing()
+        self._topic_was_missing = True
 
     def refused(self) -> None:
         """Note that the group refuses the commits of this machine."""

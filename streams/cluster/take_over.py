@@ -146,6 +146,11 @@ class TakeOver:
         if self._ender is not None:
             self._ender.step(_CALL_S)
 
+    def start_again(self) -> None:
+        """Read the states of all shards again, and write down what is not there."""
+        self.stop_reading()
+        self.held.clear()
+
     def stop_reading(self) -> None:
         """Disconnect the reader; what is missing is read again."""
         reader, self._reader = self._reader, None

@@ -298,6 +298,8 @@ class ExactlyOnce(DeliveryStrategy):
         self._committing = False
         if ErrorClass.TOPIC in classes:
             self._recheck_topics()
+            if self._routing is not None:
+                self._routing.topic_missing()
         if answered:
             self._retries.succeed()
             self._health.answered()
