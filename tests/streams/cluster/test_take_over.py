@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from core.cluster.shards import shard_of
 from core.config.sections import StreamsSection
@@ -138,3 +139,25 @@ def test_rows_of_a_disabled_stream_that_others_have_delivered_are_not_repeated(
         wait_until(lambda: one.backlog() == 0, what="the rows of the disabled stream to be settled")
         assert delivered(one) == dict.fromkeys(items(0, 48), 1)
         assert one.counters()["skipped"] == 24
+
+
+def test_a_deleted_state_topic_is_made_again_with_what_the_spools_know(
+    tmp_path: Path, apache_kafka: ApacheKafka
+) -> None:
+    topic = new_topic()
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 24))
+        wait_delivered(one, items(0, 24))
+        admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers})
+        admin.delete_topics([f"{topic}.state"])[f"{topic}.state"].result(10.0)
+        one.capture_items(items(24, 24))
+        wait_delivered(one, items(0, 48))
+        two.start()
+        two.wait_owns(2)
+        assert one.stop()[0] == 0
+        two.wait_owns(SHARDS)
+        two.capture_items(items(0, 60))  # it knows the names of what was delivered before the topic was deleted
+        wait_delivered(two, items(0, 60))
+        assert delivered(two) == dict.fromkeys(items(0, 60), 1)
