@@ -150,6 +150,7 @@ class Coordinator:
     def _start_again(self) -> None:
         """Write again what a topic held that was missing, from what the spools know."""
         self._topic_was_missing = False
+        self._void = True  # a transaction that is open now lacks what is to be written first
         self._take_over.start_again()
         heartbeats, self._heartbeats = self._heartbeats, None
         if heartbeats is not None:

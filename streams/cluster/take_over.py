@@ -92,7 +92,9 @@ class TakeOver:
         self._dropped: dict[tuple[int, str], int] = {}
         #: the shards that the streams have taken over as the mailbox has them now
         self._adopted: dict[str, set[int]] = {stream: set() for stream in streams}
-        #: shards whose earlier deliveries are not written down yet, by stream
+        #: shards whose state may be lost in Kafka
+        self._lost: set[int] = set()
+        #: by stream, shards of which earlier deliveries are not written down, and the names that are
         self._unseeded: dict[str, dict[int, frozenset[str]]] = {}
         #: the shards that the spools note, by stream
         self._noted: dict[str, frozenset[int]] = {}
@@ -149,6 +151,7 @@ class TakeOver:
     def start_again(self) -> None:
         """Read the states of all shards again, and write down what is not there."""
         self.stop_reading()
+        self._lost |= self.held
         self.held.clear()
 
     def stop_reading(self) -> None:
@@ -231,29 +234,37 @@ class TakeOver:
         return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state, spool_id)
 
     def _plan_seeds(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> None:
-        """Note where this machine delivered items while it was in no cluster: before the first time, or since then."""
+        """Note where the state topic lacks names of items that this machine has delivered.
+
+        It was in no cluster: before the first time, or since then. Or the topic was deleted.
+        """
+        lost = shard in self._lost
+        self._lost.discard(shard)
         for stream in self._streams:
             spool, writer = spools.get(stream), found.writer(stream)
-            first = writer is None and stream not in found.states
-            again = spool is not None and writer == spool.source_id and shard not in spool.notes
-            if spool is None or not (first or again):
+            unseeded = self._unseeded.setdefault(stream, {})
+            unseeded.pop(shard, None)
+            if spool is None or writer not in {None, spool.source_id}:
                 continue
-            names = frozenset(one.name for one in found.names(stream, kind_of(stream).prefix))
-            self._unseeded.setdefault(stream, {})[shard] = names
+            first = writer is None and stream not in found.states
+            if first or lost:
+                unseeded[shard] = frozenset()
+            elif writer is not None and shard not in spool.notes:
+                unseeded[shard] = frozenset(one.name for one in found.names(stream, kind_of(stream).prefix))
 
     @property
     def seeds_due(self) -> bool:
         """Whether earlier deliveries are to be written down, see `seed`."""
-        return bool(self._unseeded)
+        return any(shard in self.held for unseeded in self._unseeded.values() for shard in unseeded)
 
     def seed(self) -> None:
-        """Write down the names of what this machine delivered before it was in a cluster, or after it left one.
+        """Write down the names of what this machine has delivered, where the state topic lacks them.
 
         The positions are certain only once the publisher writes: so this is not done when a shard is taken over.
         """
-        unseeded, self._unseeded = self._unseeded, {}
         for sender in self._senders:
-            wanted = {shard: names for shard, names in unseeded.get(sender.stream, {}).items() if shard in self.held}
+            unseeded = self._unseeded.get(sender.stream, {})
+            wanted = {shard: unseeded.pop(shard) for shard in self.held & unseeded.keys()}
             if sender.source is None or not wanted:
                 continue
             delivered = [Name(*one) for one in sender.source.delivered_names(sender.window.position)]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from core.cluster.shards import shard_of
 from core.config.sections import StreamsSection
+from core.errors import PERMANENT_EXIT
 from core.reddit.machine_share import read_share
 from tests.streams.cluster.machine import SHARDS, SUBREDDITS, Machine, items
 from tests.streams.publisher.deployment import new_topic
@@ -161,3 +163,12 @@ def test_a_deleted_state_topic_is_made_again_with_what_the_spools_know(
         two.capture_items(items(0, 60))  # it knows the names of what was delivered before the topic was deleted
         wait_delivered(two, items(0, 60))
         assert delivered(two) == dict.fromkeys(items(0, 60), 1)
+
+
+def test_a_state_topic_with_too_few_partitions_is_refused(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
+    topic = new_topic()
+    admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers})
+    admin.create_topics([NewTopic(f"{topic}.state", num_partitions=2)])[f"{topic}.state"].result(10.0)
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one:
+        one.start()
+        assert one.ended() == PERMANENT_EXIT
