@@ -40,6 +40,8 @@ from streams.sources.base import PlainRow
 
 #: Seconds between two looks at the spools, the mailbox and the other machines.
 _CHECK_EVERY_S = 0.1
+#: Seconds between two checks that the topics exist: nothing else shows that an unused one was deleted.
+_TOPICS_EVERY_S = 30.0
 _RETRY = Backoff(first=0.5, longest=10.0)
 _CALL_S = 0.1
 
@@ -108,10 +110,10 @@ class Coordinator:
         self._membership: Membership | None = None
         self._heartbeats: Heartbeats | None = None
         self._checks = Timer(_CHECK_EVERY_S)
+        self._topic_checks = Timer(_TOPICS_EVERY_S)
         self._failures = 0
         self._resume_at = 0.0
         self._void = False
-        self._topic_was_missing = False
         self._guard = GuardedCall("send_offsets_to_transaction")
         #: rows given to other machines since the last commit
         self._handed_over = 0
@@ -125,9 +127,11 @@ class Coordinator:
     def step(self) -> None:
         """Do a little work. Raises PermanentError for a configuration that no retry can help, and TransientError."""
         self._report.share_quota(self._heartbeats)
+        if self._topic_checks.elapsed(self._clock()):
+            self._topics.recheck()
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
-        if self._topic_was_missing:
+        if self._topics.take_remade():
             self._start_again()
         try:
             membership, heartbeats = self._joined()
@@ -149,7 +153,6 @@ class Coordinator:
 
     def _start_again(self) -> None:
         """Write again what a topic held that was missing, from what the spools know."""
-        self._topic_was_missing = False
         self._void = True  # a transaction that is open now lacks what is to be written first
         self._take_over.start_again()
         heartbeats, self._heartbeats = self._heartbeats, None
@@ -175,6 +178,7 @@ class Coordinator:
                 self._log,
                 moving=self._make_void,
                 check_partitions=self._topics.check_partitions,
+                missing=self.topic_missing,
                 clock=self._clock,
             )
         return self._membership, self._heartbeats
@@ -304,9 +308,8 @@ class Coordinator:
             self._guard.run(proof)
 
     def topic_missing(self) -> None:
-        """Note that a topic does not exist: both are checked, and made again."""
-        self._topics.missing()
-        self._topic_was_missing = True
+        """Note that a topic may no longer exist: both are checked, and made again if necessary."""
+        self._topics.recheck()
 
     def refused(self) -> None:
         """Note that the group refuses the commits of this machine."""

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.sinks.base import RoundResult
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
-from streams.sinks.kafka.kafka_errors import ErrorClass, cause, classify, error_text
+from streams.sinks.kafka.kafka_errors import ErrorClass, cause, error_text
 from streams.sinks.kafka.producer import discard
 from streams.sinks.kafka.routing import Routing
 from streams.sinks.kafka.topics import Topic
@@ -169,6 +169,6 @@ class AtLeastOnce(DeliveryStrategy):
 
 
 def _report_topic(routing: Routing, error: KafkaError | None, _message: Message) -> None:
-    """Tell about a state that found no topic."""
-    if error is not None and classify(error) is ErrorClass.TOPIC:
+    """Tell about a state that did not arrive."""
+    if error is not None:
         routing.topic_missing()

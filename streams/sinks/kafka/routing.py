@@ -92,7 +92,7 @@ class Routing(Protocol):
         ...
 
     def topic_missing(self) -> None:
-        """Note that a topic of these writes does not exist, or no longer: it is checked, and made again."""
+        """Note that a topic of these writes may no longer exist: it is checked, and made again if necessary."""
         ...
 
     def refused(self) -> None:

@@ -147,15 +147,17 @@ def test_a_deleted_state_topic_is_made_again_with_what_the_spools_know(
     tmp_path: Path, apache_kafka: ApacheKafka
 ) -> None:
     topic = new_topic()
+    name = f"{topic}.state"
     with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
         one.start()
         one.wait_owns(SHARDS)
         one.capture_items(items(0, 24))
         wait_delivered(one, items(0, 24))
         admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers})
-        admin.delete_topics([f"{topic}.state"])[f"{topic}.state"].result(10.0)
+        admin.delete_topics([name])[name].result(10.0)
         one.capture_items(items(24, 24))
         wait_delivered(one, items(0, 48))
+        assert sum(line["topic"] == name for line in one.said("topic_created")) == 2
         two.start()
         two.wait_owns(2)
         assert one.stop()[0] == 0
