@@ -2,8 +2,10 @@
 
 import random
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from core.backoff import Backoff
 from core.child import ChildContext
@@ -13,6 +15,7 @@ from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture, make_pacing
+from streams.capture.cluster_left import leave_cluster
 from streams.capture.coverage import Coverage
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
@@ -21,6 +24,8 @@ from streams.capture.shards import OwnShards
 from streams.capture.shared_findings import SharedFindings
 from streams.capture.total_loss import TotalLossWatch
 from streams.reddit.praw_client import PrawClient
+
+_Result = TypeVar("_Result")
 
 _REOPEN = Backoff(first=1.0, longest=30.0)
 
@@ -45,7 +50,8 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         fetcher = PageFetcher(praw_client, context, config.stream, time.monotonic)
         capture = _Start(context, config, writer, limiter, praw_client, fetcher, make_pacing(config, limiter))
         if config.cluster is None:
-            _capture_all(capture)
+            if _left_cluster(context, config, writer):
+                _capture_all(capture)
         else:
             with closing(OwnShards(writer, config, config.cluster, context, opened_at=opened_at)) as shards:
                 capture_shards(context, writer, shards, lambda names: capture.of_shards(names, shards))
@@ -146,10 +152,25 @@ def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
 
 def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | None:
     """Open the spool, waiting while the disk is full or a lock is held; None if a stop is requested before that."""
+    return _retried(context, lambda: SpoolWriter(config.state_dir, config.stream, subreddits=config.subreddits))
+
+
+def _left_cluster(context: ChildContext, config: StreamConfig, writer: SpoolWriter) -> bool:
+    """Drop what the spool notes of a cluster, waiting while the disk is full; return whether that is done."""
+
+    def leave() -> bool:
+        leave_cluster(writer, config, context.log)
+        return True
+
+    return _retried(context, leave) is not None
+
+
+def _retried(context: ChildContext, call: Callable[[], _Result]) -> _Result | None:
+    """Return what the call returns, after a pause while the spool cannot be written; None after a stop."""
     failures = 0
     while not context.stop.is_set():
         try:
-            return SpoolWriter(config.state_dir, config.stream, subreddits=config.subreddits)
+            return call()
         except SpoolBroken:
             raise
         except (SpoolError, OSError) as error:

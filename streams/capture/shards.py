@@ -20,6 +20,7 @@ from core.spool.stream_state import ShardNote, StateChange
 from core.storage.file_guard import file_identity
 from streams.capture import leftovers
 from streams.capture.coverage import Coverage
+from streams.capture.seen_names import FOREIGN
 from streams.capture.takeover import Takeover
 
 #: Seconds between two looks into the mailbox.
@@ -92,6 +93,7 @@ class OwnShards:
         self._writer = writer
         self._config = config
         self._count = cluster.shards
+        self._configured = frozenset(name.lower() for name in config.subreddits)
         self._context = context
         self._log = context.log
         self._opened_at = opened_at
@@ -226,8 +228,11 @@ class OwnShards:
         unknown = dict.fromkeys(self._writer.unknown_names([one.name for one in names]))
         if len(unknown) < len(names):
             names = list({one.name: one for one in names if one.name in unknown}.values())
-        new = tuple.__new__  # there may be hundreds of thousands
-        return [new(Seen, (one[0], one[1], one[2] if one[2] < now else now, 0)) for one in names]
+        new, configured = tuple.__new__, self._configured  # there may be hundreds of thousands
+        return [
+            new(Seen, (one[0], one[1] if one[1] in configured else FOREIGN, one[2] if one[2] < now else now, 0))
+            for one in names
+        ]
 
     def _report(self, found: Plan, before: Mapping[int, ShardNote], adopted: list[tuple[Adoption, int]]) -> None:
         for adoption, names in adopted:

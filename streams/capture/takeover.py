@@ -233,6 +233,20 @@ class Takeover:
     def _spelled(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(self._spelling.get(name.lower(), name) for name in names)
 
+    def leave_cluster(self, names: Iterable[Seen]) -> None:
+        """Bring back what was put aside of released shards, and drop all notes: this machine captures everything.
+
+        `names`: of waiting records, not known.
+        """
+        self.changed = self.changed or bool(self.notes or self._released)
+        for released in self._released.values():
+            self._new += [dataclasses.replace(gap_of_row(row, self._stream), id=None) for row in released.gaps]
+            self._absent |= released.absent
+            self._joining |= released.joining
+        self.notes.clear()
+        self._released.clear()
+        self._seen += names
+
     # -- the result --------------------------------------------------------------------------------------------------
 
     def batch(self) -> Batch:

@@ -26,6 +26,17 @@ class ClusterTopics:
         """Check or create them; wait at most `seconds` for each."""
         return all([self._control.ensure(seconds), self._state.ensure(seconds)])
 
+    def recheck(self) -> None:
+        """Check both again: one of them may no longer exist."""
+        self._control.recheck()
+        self._state.recheck()
+
+    def take_remade(self) -> bool:
+        """Return whether one of them was made again since the last call."""
+        remade = self._control.remade or self._state.remade
+        self._control.remade = self._state.remade = False
+        return remade
+
     def check_partitions(self, partitions: int) -> None:
         """Compare the number of partitions with the configuration. Raises PermanentError."""
         if partitions != self._shards:

@@ -16,12 +16,16 @@ from core.backoff import Backoff
 from core.cluster.mailbox import Leftover, MailboxWriter, Name
 from core.cluster.shards import Homes, created_of, subreddit_of
 from core.config.slices import ClusterConfig, PublisherConfig
+from core.errors import TransientError
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
+from core.storage.sqlite import is_unreadable
+from core.stream_kinds import stream_names
 from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.machine_report import MachineReport
+from streams.cluster.mailbox_file import MailboxWatch, open_mailbox
 from streams.cluster.membership import Membership
 from streams.cluster.quota_share import Sharing
 from streams.cluster.quota_sharer import QuotaSharer
@@ -36,8 +40,13 @@ from streams.sources.base import PlainRow
 
 #: Seconds between two looks at the spools, the mailbox and the other machines.
 _CHECK_EVERY_S = 0.1
+#: Seconds between two checks that the topics exist: nothing else shows that an unused one was deleted.
+_TOPICS_EVERY_S = 30.0
 _RETRY = Backoff(first=0.5, longest=10.0)
 _CALL_S = 0.1
+
+_DISABLED = "it stays in the topic until the stream is enabled here: then it is delivered, if nobody has done so"
+_UNKNOWN = "it stays in the topic: start a version of Gapless that knows the stream"
 
 
 class Coordinator:
@@ -49,6 +58,7 @@ class Coordinator:
         settings: of the Kafka clients.
         topics: the cluster's topics.
         mailbox: to the streams of this machine.
+        watch: of the mailbox's file.
         ledger: names and states of the shards.
         report: heartbeats, view and quota.
         count: adds to a durable counter of the publisher.
@@ -65,6 +75,7 @@ class Coordinator:
         settings: KafkaSettings,
         topics: ClusterTopics,
         mailbox: MailboxWriter,
+        watch: MailboxWatch,
         ledger: ShardLedger,
         report: MachineReport,
         count: Callable[[str, int], None],
@@ -77,6 +88,7 @@ class Coordinator:
         self._settings = settings
         self._topics = topics
         self._mailbox = mailbox
+        self._watch = watch
         self._ledger = ledger
         self._report = report
         self._count = count
@@ -98,6 +110,7 @@ class Coordinator:
         self._membership: Membership | None = None
         self._heartbeats: Heartbeats | None = None
         self._checks = Timer(_CHECK_EVERY_S)
+        self._topic_checks = Timer(_TOPICS_EVERY_S)
         self._failures = 0
         self._resume_at = 0.0
         self._void = False
@@ -112,15 +125,20 @@ class Coordinator:
     # -- a step of the publisher's loop
 
     def step(self) -> None:
-        """Do a little work. Raises PermanentError for a configuration that no retry can help."""
+        """Do a little work. Raises PermanentError for a configuration that no retry can help, and TransientError."""
         self._report.share_quota(self._heartbeats)
+        if self._topic_checks.elapsed(self._clock()):
+            self._topics.recheck()
         if self._clock() < self._resume_at or not self._topics.ensure(_CALL_S):
             return
+        if self._topics.take_remade():
+            self._start_again()
         try:
             membership, heartbeats = self._joined()
             self._store_leftovers(membership.poll())
             self._take_over.step(membership, heartbeats)
             if self._checks.elapsed(self._clock()):
+                self._watch.check()
                 self._release(membership)
                 self._take_over.follow_spools()
                 heartbeats.read()
@@ -129,7 +147,17 @@ class Coordinator:
         except KafkaException as exception:
             self._pause(error_text(cause(exception)))
         except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and is_unreadable(error):
+                raise TransientError(f"cluster.db cannot be read: {error}; this process ends, and checks it") from error
             self._pause(str(error))
+
+    def _start_again(self) -> None:
+        """Write again what a topic held that was missing, from what the spools know."""
+        self._void = True  # a transaction that is open now lacks what is to be written first
+        self._take_over.start_again()
+        heartbeats, self._heartbeats = self._heartbeats, None
+        if heartbeats is not None:
+            heartbeats.close()
 
     def _pause(self, error: str) -> None:
         self._failures += 1
@@ -150,6 +178,7 @@ class Coordinator:
                 self._log,
                 moving=self._make_void,
                 check_partitions=self._topics.check_partitions,
+                missing=self.topic_missing,
                 clock=self._clock,
             )
         return self._membership, self._heartbeats
@@ -173,7 +202,7 @@ class Coordinator:
             value, key, shard = message.value(), message.key(), message.partition()
             stream = headers.get("stream", "")
             if value is None or key is None or shard is None or stream not in self._streams:
-                hint = "it stays in the topic: start a version of Gapless that knows the stream"
+                hint = _DISABLED if stream in stream_names() else _UNKNOWN
                 self._log.error("leftover_unreadable", shard=shard, offset=message.offset(), stream=stream, hint=hint)
                 continue
             place = (shard, (message.offset() or 0) + 1)
@@ -193,7 +222,9 @@ class Coordinator:
     @property
     def due(self) -> bool:
         """Whether names, states or a heartbeat are to be written."""
-        return self.ready and (self._ledger.due(self._take_over.held) or self._report.heartbeat_due)
+        if not self.ready:
+            return False
+        return self._take_over.seeds_due or self._ledger.due(self._take_over.held) or self._report.heartbeat_due
 
     def take_void(self) -> bool:
         """Return whether shards left since the last call."""
@@ -245,6 +276,7 @@ class Coordinator:
 
     def writes(self, *, in_transaction: bool) -> list[StateWrite]:
         """Return the names, states and the heartbeat to be written now."""
+        self._take_over.seed()
         held = self._take_over.held
         terms, spool_ids = self._mailbox.terms(), self._take_over.spool_ids()
         writes = self._ledger.writes(held, terms, spool_ids, in_transaction=in_transaction)
@@ -274,6 +306,10 @@ class Coordinator:
         if membership is not None and membership.shards:
             proof = partial(producer.send_offsets_to_transaction, membership.offsets(), membership.metadata(), seconds)
             self._guard.run(proof)
+
+    def topic_missing(self) -> None:
+        """Note that a topic may no longer exist: both are checked, and made again if necessary."""
+        self._topics.recheck()
 
     def refused(self) -> None:
         """Note that the group refuses the commits of this machine."""
@@ -311,12 +347,14 @@ def build_coordinator(
     transactional_id = str(settings.producer.get("transactional.id", ""))
     sharing = Sharing(cluster.instance, cluster.client, config.requests_per_minute, cluster.session_timeout)
     quota = QuotaSharer(sharing, config.state_dir, log, clock=clock)
+    mailbox = open_mailbox(config.state_dir, log)
     return Coordinator(
         cluster,
         config,
         settings=settings,
         topics=topics,
-        mailbox=MailboxWriter(config.state_dir),
+        mailbox=mailbox,
+        watch=MailboxWatch(config.state_dir),
         ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, clock=clock),
         report=MachineReport(cluster, config.state_dir, writer.total, quota, clock=clock),
         count=writer.count,

@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from core.config.slices import ClusterConfig
 from core.errors import InstanceTakenError, PermanentError
 from core.masking.external import outside
-from streams.sinks.kafka.kafka_errors import cause, error_text
+from streams.sinks.kafka.kafka_errors import ErrorClass, cause, classify, error_text
 from streams.sinks.kafka.producer import Properties
 
 #: Messages per call of the control topic.
@@ -55,6 +55,7 @@ class Membership:
         log: the logger.
         moving: called before shards leave this machine, and after it lost them all: the open transaction is void.
         check_partitions: called with the number of the topic's partitions.
+        missing: called when the topic no longer exists.
         clock: monotonic seconds.
         wall: epoch seconds.
     """
@@ -68,6 +69,7 @@ class Membership:
         *,
         moving: Callable[[], None],
         check_partitions: Callable[[int], None],
+        missing: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         make_consumer: Callable[..., Consumer] = Consumer,
@@ -76,6 +78,7 @@ class Membership:
         self._topic = topic
         self._log = log
         self._moving = moving
+        self._missing = missing
         self._check_partitions: Callable[[int], None] | None = check_partitions
         #: up to where the control topic was read, by shard
         self._read: dict[int, int] = {}
@@ -199,6 +202,8 @@ class Membership:
             raise InstanceTakenError(_TWICE.format(group=self._config.group, instance=self._config.instance))
         if error.code() in (KafkaError.INVALID_SESSION_TIMEOUT, KafkaError.INCONSISTENT_GROUP_PROTOCOL):
             raise PermanentError(f"Kafka refuses this member of the group {self._config.group}: {error_text(error)}")
+        if classify(error) is ErrorClass.TOPIC:
+            self._missing()
         self._log.debug("membership_error", error=error_text(error))
 
     def read_from(self, offsets: Mapping[int, int]) -> None:

@@ -94,14 +94,21 @@ class ShardLedger:
         self._written |= {(shard, stream): state for stream, state in found.states.items()}
         self._writers |= {(shard, stream): writer for stream in streams if (writer := found.writer(stream)) is not None}
 
-    def seed(self, stream: str, shards: Collection[int], names: Iterable[Name]) -> None:
-        """Write down the names of these shards that were delivered before there was a cluster."""
-        newest: dict[str, deque[Name]] = {}
-        ours = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
+    def seed(self, stream: str, shards: Mapping[int, Collection[str]], names: Iterable[Name]) -> None:
+        """Write down the names of these shards that were delivered while this machine was in no cluster.
+
+        `shards`: of each, the names that the state topic holds. What is older than all of these was there before, and
+        had to go.
+        """
+        of_subreddit: dict[str, list[Name]] = {}
         for name in names:
-            if name.subreddit in ours:
-                newest.setdefault(name.subreddit, deque(maxlen=RING * CHUNK)).append(name)
-        seeds = [(stream, name) for kept in newest.values() for name in kept]
+            if self._homes.shard(name.subreddit) in shards:
+                of_subreddit.setdefault(name.subreddit, []).append(name)
+        seeds = [
+            (stream, name)
+            for subreddit, found in of_subreddit.items()
+            for name in _unwritten(found, shards[self._homes.shard(subreddit)])
+        ]
         self._seeds += seeds
         self._add_seeds(seeds)
 
@@ -111,9 +118,8 @@ class ShardLedger:
 
     def forget(self, shards: Collection[int]) -> None:
         """Drop what concerns these shards: another machine continues them."""
-        names = {name.lower() for name in subreddits_of(shards, self._subreddits, self._config.shards)}
-        self._names.forget([place for place in self._names.places() if place[1] in names])
-        self._seeds = [seed for seed in self._seeds if seed[1].subreddit not in names]
+        self._names.forget([place for place in self._names.places() if self._homes.shard(place[1]) in shards])
+        self._seeds = [seed for seed in self._seeds if self._homes.shard(seed[1].subreddit) not in shards]
         self._written = {place: state for place, state in self._written.items() if place[0] not in shards}
         self._writers = {place: writer for place, writer in self._writers.items() if place[0] not in shards}
 
@@ -230,6 +236,12 @@ class ShardLedger:
         ]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known and len(known) == len(moments) else None
+
+
+def _unwritten(names: list[Name], written: Collection[str]) -> list[Name]:
+    """Return those of a subreddit's names, the oldest first, that are to be written: as many as the ring holds."""
+    first = next((place for place, one in enumerate(names) if one.name in written), 0)
+    return [one for one in names[first:] if one.name not in written][-RING * CHUNK :]
 
 
 def _limited(state: ShardState) -> ShardState:

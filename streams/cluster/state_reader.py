@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from core.errors import PermanentError
 from streams.cluster.state_records import StoredShard
 from streams.sinks.kafka.kafka_errors import cause, error_text, is_passing
 from streams.sinks.kafka.producer import Properties, discard
@@ -26,7 +27,7 @@ _CALL_S = 0.25
 class StateReader:
     """Reads the partitions of some shards in the state topic from their beginnings to their ends.
 
-    Raises KafkaException for lasting errors.
+    Raises KafkaException for lasting errors, and PermanentError for a topic with too few partitions.
     """
 
     def __init__(
@@ -84,7 +85,8 @@ class StateReader:
     def _measure_ends(self, seconds: float) -> None:
         try:
             # returns the partitions' leaders at once; the first fetch would wait half a second for them
-            self._consumer.list_topics(self._topic, timeout=seconds)
+            found = self._consumer.list_topics(self._topic, timeout=seconds).topics.get(self._topic)
+            self._check_partitions(0 if found is None or found.error is not None else len(found.partitions))
             for shard in sorted(self.shards - self._ends.keys()):
                 place = TopicPartition(self._topic, shard)
                 first, end = self._measure.get_watermark_offsets(place, seconds, cached=False)
@@ -95,6 +97,14 @@ class StateReader:
             return
         self._consumer.assign([TopicPartition(self._topic, shard, OFFSET_BEGINNING) for shard in self.unfinished])
         self._progress_at = self._clock()
+
+    def _check_partitions(self, partitions: int) -> None:
+        """Raise PermanentError if the topic lacks the partitions of these shards; 0: not known yet."""
+        if 0 < partitions <= max(self.shards):
+            raise PermanentError(
+                f"the topic {self._topic} has {partitions} partitions, fewer than cluster.shards: stop all machines and"
+                " delete it; it is made again"
+            )
 
     def _take(self, message: Message) -> None:
         error, shard, offset = message.error(), message.partition(), message.offset() or 0

@@ -114,7 +114,8 @@ class StoredShard:
             elif kind == "writer":
                 self._writers[rest] = str(stored["spool_id"])
             elif kind == "names":
-                stream, subreddit, slot = rest.split("/")
+                stream, _, place = rest.partition("/")
+                subreddit, _, slot = place.rpartition("/")
                 chunk = Chunk(int(stored["number"]), tuple(stored["names"].split()))
                 self._chunks.setdefault((stream, subreddit), {})[int(slot)] = chunk
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -10,7 +10,7 @@ import structlog
 from core.cluster.mailbox import Adoption, MailboxWriter, Name
 from core.config.slices import ClusterConfig
 from core.spool.stream_state import ShardNote
-from core.stream_kinds import kind_of
+from core.stream_kinds import kind_of, stream_names
 from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
 from streams.cluster.heartbeats import Heartbeats
 from streams.cluster.membership import Membership
@@ -92,6 +92,10 @@ class TakeOver:
         self._dropped: dict[tuple[int, str], int] = {}
         #: the shards that the streams have taken over as the mailbox has them now
         self._adopted: dict[str, set[int]] = {stream: set() for stream in streams}
+        #: shards whose state may be lost in Kafka
+        self._lost: set[int] = set()
+        #: by stream, shards of which earlier deliveries are not written down, and the names that are
+        self._unseeded: dict[str, dict[int, frozenset[str]]] = {}
         #: the shards that the spools note, by stream
         self._noted: dict[str, frozenset[int]] = {}
 
@@ -144,6 +148,12 @@ class TakeOver:
         if self._ender is not None:
             self._ender.step(_CALL_S)
 
+    def start_again(self) -> None:
+        """Read the states of all shards again, and write down what is not there."""
+        self.stop_reading()
+        self._lost |= self.held
+        self.held.clear()
+
     def stop_reading(self) -> None:
         """Disconnect the reader; what is missing is read again."""
         reader, self._reader = self._reader, None
@@ -182,12 +192,13 @@ class TakeOver:
                 current = self._mailbox.adoption(shard, stream)
                 compared = current is not None and current.state is not None
                 (self._compared[stream].add if compared else self._compared[stream].discard)(shard)
+            self._compare_disabled(shard, found)
             self._ledger.take_over(shard, found, self._streams)
+            self._plan_seeds(shard, found, spools)
             offsets[shard] = self._control_offset(shard, found, spools)
             self.held.add(shard)
             if found.unreadable:
                 self._log.error("shard_state_unreadable", shard=shard, records=found.unreadable)
-        self._seed(stored)
         membership.read_from(offsets)
         self._log.info(
             "shards_taken_over",
@@ -195,6 +206,18 @@ class TakeOver:
             from_others=sum(self._is_foreign(one, spools) for one in stored.values()),
             owned=len(self.held),
         )
+
+    def _compare_disabled(self, shard: int, found: StoredShard) -> None:
+        """Let rows that a disabled stream left behind be compared with what others have delivered since then."""
+        for sender in self._senders:
+            stream = sender.stream
+            if stream in self._streams or stream not in stream_names() or not sender.waiting():
+                continue
+            others = found.writer(stream) not in {None, sender.source_id}
+            names = found.names(stream, kind_of(stream).prefix) if others else []
+            self._mailbox.store_names(shard, stream, names)
+            compared = self._compared.setdefault(stream, set())
+            (compared.add if others else compared.discard)(shard)
 
     def _is_foreign(self, found: StoredShard, spools: Mapping[str, SpoolView]) -> bool:
         ours = {spool.source_id for spool in spools.values()}
@@ -210,13 +233,42 @@ class TakeOver:
         spool_id = "" if spool is None else spool.source_id
         return Adoption(shard, uuid.uuid4().hex[:16] if ours else _term(found), None if ours else state, spool_id)
 
-    def _seed(self, stored: Mapping[int, StoredShard]) -> None:
-        """Write down the names of what this machine delivered before it was in a cluster."""
+    def _plan_seeds(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> None:
+        """Note where the state topic lacks names of items that this machine has delivered.
+
+        It was in no cluster: before the first time, or since then. Or the topic was deleted.
+        """
+        lost = shard in self._lost
+        self._lost.discard(shard)
+        for stream in self._streams:
+            spool, writer = spools.get(stream), found.writer(stream)
+            unseeded = self._unseeded.setdefault(stream, {})
+            unseeded.pop(shard, None)
+            if spool is None or writer not in {None, spool.source_id}:
+                continue
+            first = writer is None and stream not in found.states
+            if first or lost:
+                unseeded[shard] = frozenset()
+            elif writer is not None and shard not in spool.notes:
+                unseeded[shard] = frozenset(one.name for one in found.names(stream, kind_of(stream).prefix))
+
+    @property
+    def seeds_due(self) -> bool:
+        """Whether earlier deliveries are to be written down, see `seed`."""
+        return any(shard in self.held for unseeded in self._unseeded.values() for shard in unseeded)
+
+    def seed(self) -> None:
+        """Write down the names of what this machine has delivered, where the state topic lacks them.
+
+        The positions are certain only once the publisher writes: so this is not done when a shard is taken over.
+        """
         for sender in self._senders:
-            shards = {shard for shard, found in stored.items() if found.state(sender.stream) is None}
-            if sender.source is not None and sender.stream in self._streams and shards:
-                names = sender.source.delivered_names(sender.window.position)
-                self._ledger.seed(sender.stream, shards, [Name(name, subreddit) for name, subreddit in names])
+            unseeded = self._unseeded.get(sender.stream, {})
+            wanted = {shard: unseeded.pop(shard) for shard in self.held & unseeded.keys()}
+            if sender.source is None or not wanted:
+                continue
+            delivered = [Name(*one) for one in sender.source.delivered_names(sender.window.position)]
+            self._ledger.seed(sender.stream, wanted, delivered)
 
     def _control_offset(self, shard: int, found: StoredShard, spools: Mapping[str, SpoolView]) -> int:
         offsets = []

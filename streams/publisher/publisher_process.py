@@ -9,10 +9,13 @@ from functools import partial
 from confluent_kafka import Producer
 
 from core.child import ChildContext
+from core.cluster.mailbox import mailbox_path
+from core.cluster.view import view_path
 from core.config.slices import PublisherConfig
 from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import QuotaFileError
 from core.reddit.machine_share import clear_share
+from core.spool.spool_files import remove_database
 from core.status.kafka_outage import OutageMark
 from streams.cluster.cluster_topics import ClusterTopics, transactional_id_of
 from streams.cluster.coordinator import Coordinator, build_coordinator
@@ -172,7 +175,15 @@ def run(context: ChildContext, config: PublisherConfig) -> None:
 
 
 def _leave_cluster(context: ChildContext, config: PublisherConfig) -> None:
-    """Drop the share of the quota that a cluster left behind, if this machine was in one before."""
+    """Drop what a cluster left behind, if this machine was in one before: mailbox, view, share of the quota.
+
+    An old mailbox would tell the streams of a later cluster what was true before.
+    """
+    try:
+        remove_database(mailbox_path(config.state_dir))
+        view_path(config.state_dir).unlink(missing_ok=True)
+    except OSError as error:
+        context.log.warning("cluster_files_not_removed", error=str(error), hint="delete cluster.db and cluster.json")
     try:
         clear_share(config.state_dir)
     except QuotaFileError as error:

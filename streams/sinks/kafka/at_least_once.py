@@ -1,8 +1,9 @@
 """At least once: an idempotent producer, and a position that follows the delivery reports."""
 
+from functools import partial
 from typing import Unpack
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.sinks.base import RoundResult
 from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyParts
@@ -55,7 +56,7 @@ class AtLeastOnce(DeliveryStrategy):
             return
         try:
             for (topic, partition), key, value in routing.writes(in_transaction=False):
-                self._producer.produce(topic, value, key, partition)
+                self._producer.produce(topic, value, key, partition, partial(_report_topic, routing))
         except (BufferError, KafkaException) as exception:
             self._log.warning("states_not_written", error=str(exception), hint="they are written again")
             return
@@ -165,3 +166,9 @@ class AtLeastOnce(DeliveryStrategy):
             self._senders.collect()
         discard(self._producer)
         self._producer = None
+
+
+def _report_topic(routing: Routing, error: KafkaError | None, _message: Message) -> None:
+    """Tell about a state that did not arrive."""
+    if error is not None:
+        routing.topic_missing()

@@ -298,6 +298,8 @@ class ExactlyOnce(DeliveryStrategy):
         self._committing = False
         if ErrorClass.TOPIC in classes:
             self._recheck_topics()
+        if self._routing is not None and not answered:
+            self._routing.topic_missing()
         if answered:
             self._retries.succeed()
             self._health.answered()
@@ -311,6 +313,8 @@ class ExactlyOnce(DeliveryStrategy):
         if times := self._health.times(f"producer_replaced {reason}"):
             self._log.error("producer_replaced", reason=reason, pause_seconds=round(pause, 2), times=times)
         discard(self._active_producer)
+        if self._routing is not None:
+            self._routing.topic_missing()
         self._producer = None
         self._in_transaction = False
         self._size.restart()

@@ -91,6 +91,10 @@ class Routing(Protocol):
         """Add to the transaction the proof that this machine owns its shards. Raises KafkaException."""
         ...
 
+    def topic_missing(self) -> None:
+        """Note that a topic of these writes may no longer exist: it is checked, and made again if necessary."""
+        ...
+
     def refused(self) -> None:
         """Note that the group refuses the commits of this machine: it is no longer the member that it was."""
         ...

@@ -52,6 +52,12 @@ class Topic:
         self._answer: Future[object] | None = None
         self._creating = False
         self._next_try = 0.0
+        self._doubtful = False
+        #: its identity, as long as it is known; None before, and after we made it
+        self._id: str | None = None
+        self._was_there = False
+        #: whether another topic of this name is there now than at first: what the first one held is lost
+        self.remade = False
 
     @property
     def request_pending(self) -> bool:
@@ -62,13 +68,17 @@ class Topic:
         """Record that the topic does not exist (or no longer exists)."""
         self.exists = False
 
+    def recheck(self) -> None:
+        """Check it again, with the next calls of `ensure`; until the answer, it counts as existing if it did."""
+        self._doubtful = True
+
     def ensure(self, seconds: float) -> bool:
         """Return whether the topic exists; check it, create it and wait at most `seconds` seconds."""
-        if self.exists:
+        if self.exists and not self._doubtful:
             return True
         if self._answer is None:
             if self._clock() < self._next_try:
-                return False
+                return self.exists
             self._describe()
         answer = self._answer
         if answer is not None and answer in wait([answer], seconds).done:
@@ -96,6 +106,9 @@ class Topic:
         except KafkaException as exception:
             self._take_error(cause(exception))
             return
+        found = None if self._creating else str(getattr(description, "topic_id", ""))
+        self.remade |= self._was_there and (self._creating or (self._id is not None and found != self._id))
+        self._id = found
         if self._creating:
             self._log.info("topic_created", topic=self.name)
         elif self._health.away and (short := shortfall(description)):
@@ -106,6 +119,7 @@ class Topic:
 
     def _take_error(self, error: KafkaError) -> None:
         if classify(error) is ErrorClass.TOPIC and not self._creating:
+            self.exists = False
             self._create()
             return
         if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
@@ -127,7 +141,8 @@ class Topic:
         )
 
     def _found(self) -> None:
-        self.exists = True
+        self.exists = self._was_there = True
+        self._doubtful = False
         self._retries.succeed()
         self._admin = None  # its threads and connections are no longer needed
 

@@ -22,6 +22,7 @@ from core.spool.known_names import count_names, read_names_check
 from core.spool.spool_files import spool_path
 from core.spool.stream_state import ReleasedShard, ShardNote, StateChange
 from streams.capture import capture_process, leftovers
+from streams.capture.cluster_left import leave_cluster
 from streams.capture.shards import OwnShards
 from streams.positions.publisher_store import Position, PublisherStore
 from tests.streams.capture.life import BIRTH, STREAM, Clock, FakeContext, Life, Notes
@@ -220,6 +221,41 @@ def test_a_gap_stays_when_nobody_has_changed_its_shard(cluster: Cluster) -> None
     assert (after.start, after.end, after.unproven, after.reason) == (before.start, None, ("Alpha",), before.reason)
     cluster.settle()
     cluster.assert_complete()
+
+
+def test_what_was_put_aside_returns_when_the_cluster_is_switched_off(cluster: Cluster) -> None:
+    cluster.move("a")
+    cluster.world.close("Alpha")
+    cluster.round("a", 30.0)
+    machine = cluster.machine("a")
+    (before,) = machine.gaps()
+    waiting = arrive(cluster, 1)
+    machine.run(10.0)
+    cluster.move("b", ALPHA)
+    machine.run(1.0)
+    config = replace(stream_config(machine.config, STREAM), cluster=None)
+    with SpoolWriter(machine.directory, STREAM, clock=cluster.clock) as writer:
+        leave_cluster(writer, config, structlog.stdlib.get_logger("test"), cluster.clock)
+        state, (after,) = writer.load_state(), writer.load_gaps()
+        assert (state.shards, state.released) == ({}, {})
+        assert (after.start, after.end, after.unproven) == (before.start, None, ("Alpha",))
+        assert list(state.absent) == ["Alpha"]
+        assert writer.unknown_names(waiting[:2]) == [], "they wait in this spool, and are not captured again"
+        commits = writer.last_seq()
+        leave_cluster(writer, config, structlog.stdlib.get_logger("test"), cluster.clock)
+        assert writer.last_seq() == commits
+
+
+def test_names_of_other_subreddits_are_taken_over_as_such(cluster: Cluster) -> None:
+    """Their bucket is that of all subreddits that are not configured: it is proven and pruned, others are not."""
+    cluster.move("a")
+    cluster.round("a", 20.0)
+    cluster.names[ALPHA]["t3_zz"] = Name("t3_zz", "elsewhere", cluster.clock.now - 100.0)
+    cluster.move("b")
+    cluster.round("b", 1.0)
+    names = dict(cluster.machine("b").reader().delivered_names(0))
+    assert names["t3_zz"] == "*"
+    assert "elsewhere" not in names.values()
 
 
 def test_an_unavailable_subreddit_moves(cluster: Cluster) -> None:

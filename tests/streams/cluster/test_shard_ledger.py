@@ -131,10 +131,33 @@ def test_gaps_are_restricted_to_the_shard_and_the_oldest_closed_ones_give_way() 
 def test_seeds_are_written_once_and_survive_an_abandoned_transaction() -> None:
     book = Book()
     other = next(name for name in SUBREDDITS if name not in OURS)
-    book.ledger.seed("comments", {SHARD}, [Name("t1_a", OURS[0].lower()), Name("t1_b", other.lower())])
+    book.ledger.seed("comments", {SHARD: ()}, [Name("t1_a", OURS[0].lower()), Name("t1_b", other.lower())])
     assert book.ledger.due({SHARD})
     assert len(book.writes()) == 2
     book.ledger.abandoned()
     assert book.commit() == ["writer/comments", f"names/comments/{OURS[0].lower()}/0"]
     assert not book.ledger.due({SHARD})
     assert [one.name for one in book.partition.names("comments", "t1")] == ["t1_a"]
+
+
+def test_after_a_time_out_of_the_cluster_only_what_came_since_then_is_written() -> None:
+    """Names that are older than the ring are not written again: they would push out those of items still listed."""
+    book, name = Book(), OURS[0].lower()
+    every = [Name(f"t1_{number}", name) for number in range(10)]
+    book.ledger.seed("comments", {SHARD: {f"t1_{number}" for number in range(3, 7)}}, every)
+    book.commit()
+    assert [one.name for one in book.partition.names("comments", "t1")] == ["t1_7", "t1_8", "t1_9"]
+
+
+def test_items_of_a_collective_listing_are_seeded_with_its_shard() -> None:
+    shard = shard_of("all", COUNT)
+    ledger = ShardLedger(CONFIG, ("all", OURS[0]), "id-1", "state", clock=lambda: 100.0)
+    ledger.seed("comments", {shard: ()}, [Name("t1_a", "*")])
+    writes = ledger.writes({shard}, {}, {"comments": "spool-1"}, in_transaction=True)
+    assert {write.destination.partition for write in writes} == {shard}
+    partition = StoredShard()
+    for write in writes:
+        partition.take(write.key, write.value)
+    assert partition.names("comments", "t1") == [Name("t1_a", "*")]
+    ledger.forget({shard})
+    assert not ledger.due(set())

@@ -129,3 +129,11 @@ def test_heartbeats_are_read_back_and_strange_ones_are_none() -> None:
     assert Heartbeat.parse(*record) == beat
     for key, value in ((b"shard/x", record.value), (record.key, b"{"), (record.key, b"{}"), (record.key, b"null")):
         assert Heartbeat.parse(key, value) is None
+
+
+def test_a_strange_name_of_a_subreddit_is_read_back() -> None:
+    stored = StoredShard()
+    for name in ("", "u_someone", "a/b"):
+        stored.take(*chunk_record("comments", name, Chunk(0, (f"x{len(name)}",))))
+    assert stored.unreadable == 0
+    assert [one.subreddit for one in stored.names("comments", "t1")] == ["", "u_someone", "a/b"]

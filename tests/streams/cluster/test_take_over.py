@@ -2,11 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from core.cluster.shards import shard_of
+from core.config.sections import StreamsSection
+from core.errors import PERMANENT_EXIT
 from core.reddit.machine_share import read_share
 from tests.streams.cluster.machine import SHARDS, SUBREDDITS, Machine, items
 from tests.streams.publisher.deployment import new_topic
@@ -113,3 +118,59 @@ def test_a_clean_stop_moves_the_shards_within_three_seconds(
         wait_delivered(two, items(0, 80))
         assert delivered(two) == dict.fromkeys(items(0, 80), 1)
         assert sorted(two.state.proven_until) == sorted(SUBREDDITS)
+
+
+def test_rows_of_a_disabled_stream_that_others_have_delivered_are_not_repeated(
+    tmp_path: Path, apache_kafka: ApacheKafka
+) -> None:
+    topic = new_topic()
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 24))
+        wait_delivered(one, items(0, 24))
+        one.kill()
+        one.capture_anyway(items(24, 24))
+        two.start()
+        two.wait_owns(SHARDS)
+        two.capture_items(items(0, 48))
+        wait_delivered(two, items(0, 48))
+        two.stop()
+        one.config = replace(one.config, streams=StreamsSection(comments=False))
+        one.start()
+        wait_until(lambda: one.backlog() == 0, what="the rows of the disabled stream to be settled")
+        assert delivered(one) == dict.fromkeys(items(0, 48), 1)
+        assert one.counters()["skipped"] == 24
+
+
+def test_a_deleted_state_topic_is_made_again_with_what_the_spools_know(
+    tmp_path: Path, apache_kafka: ApacheKafka
+) -> None:
+    topic = new_topic()
+    name = f"{topic}.state"
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
+        one.start()
+        one.wait_owns(SHARDS)
+        one.capture_items(items(0, 24))
+        wait_delivered(one, items(0, 24))
+        admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers})
+        admin.delete_topics([name])[name].result(10.0)
+        one.capture_items(items(24, 24))
+        wait_delivered(one, items(0, 48))
+        assert sum(line["topic"] == name for line in one.said("topic_created")) == 2
+        two.start()
+        two.wait_owns(2)
+        assert one.stop()[0] == 0
+        two.wait_owns(SHARDS)
+        two.capture_items(items(0, 60))  # it knows the names of what was delivered before the topic was deleted
+        wait_delivered(two, items(0, 60))
+        assert delivered(two) == dict.fromkeys(items(0, 60), 1)
+
+
+def test_a_state_topic_with_too_few_partitions_is_refused(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
+    topic = new_topic()
+    admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers})
+    admin.create_topics([NewTopic(f"{topic}.state", num_partitions=2)])[f"{topic}.state"].result(10.0)
+    with Machine(tmp_path, apache_kafka, topic, "m1") as one:
+        one.start()
+        assert one.ended() == PERMANENT_EXIT
