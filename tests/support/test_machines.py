@@ -14,6 +14,7 @@ from tests.support.ledger import Item, compare
 from tests.support.machines import Machines, spread_names
 from tests.support.processes import gone, is_stopped
 from tests.support.topic import Record
+from tests.support.waiting import wait_until
 
 ITEM = Item("t1_a", "comments", "Bitcoin", 100.0, 100.0, None, None, 101.0)
 
@@ -41,7 +42,7 @@ def test_machines_are_killed_frozen_and_cut_off_one_by_one_and_the_audit_finds_e
     pair.wait_flowing(pair.subreddits, 0.0)
 
     first.freeze()
-    assert all(is_stopped(process) for process in first.system.children().values())
+    wait_until(lambda: all(map(is_stopped, first.system.children().values())), what="the machine to stand still")
     _only_flow(pair, own=first.name, flowing=second.name)
     first.thaw()
 
