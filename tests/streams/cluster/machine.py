@@ -51,12 +51,15 @@ class Machine(Deployment):
         shards = self._mailbox.shards()
         adoptions = [one for one in self._mailbox.adoptions("comments") if one.shard in shards]
         batch, notes = Batch(), {shard: note for shard, note in self.notes.items() if shard in shards}
+        waiting = {name: shard_of(subreddit, SHARDS) for name, subreddit, _ in self.comments.writer.waiting_names()}
+        # the publisher gives the waiting records of these to their owner
+        self.known -= {name for name, shard in waiting.items() if shard in self.notes and shard not in shards}
         for one in adoptions:
             if one.shard in notes and notes[one.shard].term == one.term:
                 continue
             names = self._mailbox.names(one.shard, "comments")
             batch.seen += [Seen(one.name, one.subreddit, 1.0, 0) for one in names if one.name not in self.known]
-            self.known |= {one.name for one in names}
+            self.known |= {one.name for one in names} | {name for name, shard in waiting.items() if shard == one.shard}
             control = 0 if one.state is None else one.state.control
             notes[one.shard] = ShardNote(one.term, self.comments.writer.last_seq(), control)
         for shard, note in notes.items():

@@ -11,10 +11,12 @@ from core.errors import PERMANENT_EXIT
 from tests.streams.cluster.machine import SHARDS, Machine, items
 from tests.streams.publisher.deployment import new_topic
 from tests.support.brokers import ApacheKafka
+from tests.support.soaking import SOAK
 from tests.support.topic import read_topic
 from tests.support.waiting import wait_until
 
 
+@SOAK
 def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafka: ApacheKafka) -> None:
     topic = new_topic()
     with Machine(tmp_path, apache_kafka, topic, "m1") as one, Machine(tmp_path, apache_kafka, topic, "m2") as two:
@@ -45,7 +47,9 @@ def test_a_frozen_machine_that_wakes_repeats_nothing(tmp_path: Path, apache_kafk
         assert one.said("membership_lost")
 
 
-@pytest.mark.parametrize(("delivery", "others"), [("exactly_once", False), ("at_least_once", True)])
+@pytest.mark.parametrize(
+    ("delivery", "others"), [("exactly_once", False), pytest.param("at_least_once", True, marks=SOAK)]
+)
 def test_of_two_machines_with_one_name_the_first_ends_and_says_why(
     tmp_path: Path, apache_kafka: ApacheKafka, delivery: str, others: bool
 ) -> None:

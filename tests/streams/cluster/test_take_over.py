@@ -16,6 +16,7 @@ from core.reddit.machine_share import read_share
 from tests.streams.cluster.machine import SHARDS, SUBREDDITS, Machine, items
 from tests.streams.publisher.deployment import new_topic
 from tests.support.brokers import ApacheKafka
+from tests.support.soaking import SOAK
 from tests.support.topic import read_topic
 from tests.support.waiting import wait_until
 
@@ -95,7 +96,7 @@ def test_what_only_a_dead_machine_had_captured_arrives_through_the_new_owner(
         assert delivered(two) == dict.fromkeys(items(0, 48), 1)
 
 
-@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+@pytest.mark.parametrize("delivery", ["exactly_once", pytest.param("at_least_once", marks=SOAK)])
 def test_a_clean_stop_moves_the_shards_within_three_seconds(
     tmp_path: Path, apache_kafka: ApacheKafka, delivery: str
 ) -> None:
@@ -143,6 +144,7 @@ def test_rows_of_a_disabled_stream_that_others_have_delivered_are_not_repeated(
         assert one.counters()["skipped"] == 24
 
 
+@SOAK
 def test_a_deleted_state_topic_is_made_again_with_what_the_spools_know(
     tmp_path: Path, apache_kafka: ApacheKafka
 ) -> None:

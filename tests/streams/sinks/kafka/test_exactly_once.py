@@ -72,7 +72,7 @@ def test_each_record_once_when_the_broker_gives_a_transaction_up(tmp_path: Path,
         apache_kafka.freeze()
         deployment.wait_said("kafka_away")
         apache_kafka.thaw()
-        wait_until(lambda: _delivered_or_restarted(deployment), 60, "the rest")
+        wait_until(lambda: _delivered_or_restarted(deployment), 150, "the rest")
         deployment.prove()
 
 
