@@ -46,7 +46,8 @@ def test_a_plan_never_costs_more_than_is_allowed_unless_less_would_lose_items(
         <= 1.01 * requests_per_second(rate, max(0.25, reach(rate)), late(rates))
         for rate in rates
     )
-    assert used(rates, allowed) <= allowed * 1.001 or at_the_end
+    # the cost is a staircase: beside a step, rounding may move an interval across it
+    assert used(rates, allowed) <= allowed * 1.01 or at_the_end
 
 
 @given(RATES, st.floats(0.05, 5.0))
