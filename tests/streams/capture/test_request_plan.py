@@ -41,13 +41,9 @@ def test_a_plan_never_costs_more_than_is_allowed_unless_less_would_lose_items(
     rates: list[float], allowed: float
 ) -> None:
     made = plan(dict(enumerate(rates)), allowed=allowed, longest=LONGEST)
-    at_the_end = all(
-        requests_per_second(rate, made.interval(rate), late(rates))
-        <= 1.01 * requests_per_second(rate, max(0.25, reach(rate)), late(rates))
-        for rate in rates
-    )
-    # the cost is a staircase: beside a step, rounding may move an interval across it
-    assert used(rates, allowed) <= allowed * 1.01 or at_the_end
+    # every group waits as long as its listing reaches, or a little less where that is cheaper
+    at_the_end = made.stretch >= 100.0
+    assert used(rates, allowed) <= allowed * 1.001 or at_the_end
 
 
 @given(RATES, st.floats(0.05, 5.0))
