@@ -50,6 +50,9 @@ _SLOW = 2.0
 #: sake of background requests.
 COMFORT = 1.6
 
+#: Just below the edge of a page, whatever rounding does: at the edge itself, a poll may count as two pages.
+_BELOW = 1.0 - 1e-9
+
 _STEPS, _LARGEST = 18, 100.0
 
 
@@ -172,7 +175,7 @@ def _stretched(rate: float, longest: float, stretch: float, late: float) -> floa
     if rate * (interval + late) <= _ONE_PAGE * PAGE_SIZE:
         return interval
     # each poll reads more than one page: it costs less to poll a little sooner if that saves the second page
-    sooner = _ONE_PAGE * PAGE_SIZE / rate - late
+    sooner = _BELOW * _ONE_PAGE * PAGE_SIZE / rate - late
     saves = sooner > _SHORTEST_S and 1.0 / sooner <= requests_per_second(rate, interval, late)
     return sooner if saves else interval
 
