@@ -1,4 +1,4 @@
-"""What the publisher tells the streams of its machine: which shards it owns, and what others have proven there.
+"""The mailbox from the publisher to the streams of its machine: its shards, and what others have proven there.
 
 One SQLite file, `cluster.db`. The publisher writes it, the streams and the status read it. It survives restarts, so a
 machine that starts while Kafka is away continues with the shards that it owned.

@@ -1,4 +1,4 @@
-"""What the streams have lately learned about the names of subreddits, shared through a small file of each stream.
+"""Shares what the streams have lately learned about the names of subreddits, through a small file of each stream.
 
 The streams poll the same subreddits, and what one cannot read, no other can. With thousands of names, each would send a
 request for every hundred of them, and one for every name that is refused. The file saves half of these requests. A

@@ -6,7 +6,7 @@ learn the result from the mailbox, everybody else from the view (core.cluster).
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import partial
 
 import structlog
@@ -176,15 +176,17 @@ class Coordinator:
                 self._topics.control,
                 connection,
                 self._log,
-                moving=self._make_void,
+                moving=self._leaving,
                 check_partitions=self._topics.check_partitions,
                 missing=self.topic_missing,
                 clock=self._clock,
             )
         return self._membership, self._heartbeats
 
-    def _make_void(self) -> None:
+    def _leaving(self, shards: Set[int]) -> None:
+        """Stop sending what belongs to these shards; one that returns at once may have had another owner meanwhile."""
         self._void = True
+        self._take_over.drop(shards)
 
     def _release(self, membership: Membership) -> None:
         """Tell the streams which shards belong to other machines now."""

@@ -1,4 +1,4 @@
-"""The heartbeats of all machines: read from partition 0 of the state topic, whoever owns that shard."""
+"""Reads the heartbeats of all machines from partition 0 of the state topic, without owning that shard."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
@@ -13,6 +13,7 @@ from core.cluster.view import Machine
 from core.periodic import Timer
 from streams.cluster.state_records import Heartbeat
 from streams.sinks.kafka.kafka_errors import cause, error_text, is_passing
+from streams.sinks.kafka.partition_reader import reader_settings
 from streams.sinks.kafka.producer import Properties
 
 #: Entries before the end of the log in which the newest heartbeat of each machine alive is surely found.
@@ -54,18 +55,8 @@ class Heartbeats:
         #: by instance: the newest heartbeat, and when it was sent, by `clock`
         self._newest: dict[str, tuple[Heartbeat, float]] = {}
         self._arrived: deque[Machine] = deque(maxlen=_TAIL)
-        self._consumer = make_consumer(
-            {
-                **connection,
-                "log_level": 0,
-                "group.id": "gapless-heartbeats",  # never joined: the partition is assigned manually
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "isolation.level": "read_uncommitted",  # an open transaction must not hide the others' heartbeats
-                "fetch.wait.max.ms": 100,
-            }
-        )
+        # read_uncommitted: an open transaction must not hide the others' heartbeats
+        self._consumer = make_consumer(reader_settings(connection, "heartbeats", "read_uncommitted"))
 
     def read(self) -> None:
         """Take the heartbeats that arrived; does not wait, except once at the start."""

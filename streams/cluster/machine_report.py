@@ -1,4 +1,4 @@
-"""What this machine tells the others, and its own processes: heartbeat, view of the cluster, share of the quota."""
+"""Reports this machine to the others and to its own processes: heartbeat, view of the cluster, share of the quota."""
 
 import time
 from collections.abc import Callable, Collection

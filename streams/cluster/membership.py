@@ -8,7 +8,7 @@ shards that stay with a machine are not interrupted while others move.
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -53,7 +53,7 @@ class Membership:
         topic: the control topic, which exists.
         connection: properties to reach the brokers.
         log: the logger.
-        moving: called before shards leave this machine, and after it lost them all: the open transaction is void.
+        moving: called with shards before they leave this machine, and after it lost them: the open transaction is void.
         check_partitions: called with the number of the topic's partitions.
         missing: called when the topic no longer exists.
         clock: monotonic seconds.
@@ -67,7 +67,7 @@ class Membership:
         connection: Properties,
         log: structlog.stdlib.BoundLogger,
         *,
-        moving: Callable[[], None],
+        moving: Callable[[Set[int]], None],
         check_partitions: Callable[[int], None],
         missing: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -142,8 +142,9 @@ class Membership:
         self._log.warning("membership_lost", shards=sorted(one.partition for one in partitions), hint=hint)
 
     def _leave(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        self._moving()
-        self.shards -= {one.partition for one in partitions}
+        leaving = {one.partition for one in partitions}
+        self._moving(leaving)
+        self.shards -= leaving
         consumer.incremental_unassign(list(partitions))
 
     # -- for the coordinator

@@ -1,4 +1,4 @@
-"""What the next owner of a shard must know, names of delivered items and the proven state: decides what to write."""
+"""Keeps what the next owner of a shard must know: names of delivered items and the proven state."""
 
 import time
 from collections import deque

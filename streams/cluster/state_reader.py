@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from core.errors import PermanentError
 from streams.cluster.state_records import StoredShard
 from streams.sinks.kafka.kafka_errors import cause, error_text, is_passing
+from streams.sinks.kafka.partition_reader import reader_settings
 from streams.sinks.kafka.producer import Properties, discard
 
 _PORTION = 2000
@@ -47,18 +48,9 @@ class StateReader:
         self._ends: dict[int, int] = {}
         self._positions: dict[int, int] = {}
         self._progress_at = clock()
-        common = {
-            **connection,
-            "log_level": 0,
-            "group.id": "gapless-state",  # never joined: the partitions are assigned manually
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 50,
-        }
         # two consumers: a client sees either the committed records or the real end of the log
-        self._consumer = make_consumer({**common, "isolation.level": "read_committed"})
-        self._measure = make_consumer({**common, "isolation.level": "read_uncommitted"})
+        self._consumer = make_consumer(reader_settings(connection, "state", "read_committed"))
+        self._measure = make_consumer(reader_settings(connection, "state", "read_uncommitted"))
 
     def read(self, seconds: float = _CALL_S) -> bool:
         """Read for about `seconds`; return whether everything up to the ends is read."""

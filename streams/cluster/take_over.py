@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import structlog
@@ -129,7 +129,6 @@ class TakeOver:
 
     def step(self, membership: Membership, heartbeats: Heartbeats) -> None:
         """Read the state of new shards a little further; when it is complete, hand it to the streams."""
-        self.held &= membership.shards
         for adopted in self._adopted.values():
             adopted.intersection_update(self.held)
         if self._reader is None:
@@ -147,6 +146,12 @@ class TakeOver:
             self._ender.end(self._likely_owners(reader, heartbeats))
         if self._ender is not None:
             self._ender.step(_CALL_S)
+
+    def drop(self, shards: Set[int]) -> None:
+        """Forget these shards, which leave this machine; what was read of them may be old when they return."""
+        self.held -= shards
+        if self._reader is not None and self._reader.shards & shards:
+            self.stop_reading()
 
     def start_again(self) -> None:
         """Read the states of all shards again, and write down what is not there."""

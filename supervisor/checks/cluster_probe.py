@@ -1,4 +1,4 @@
-"""Whether the brokers accept this machine of a cluster: the number of its shards, and the time-out of its session."""
+"""Checks whether the brokers accept this machine of a cluster: number of shards, time-out of its session."""
 
 import contextlib
 from typing import TYPE_CHECKING

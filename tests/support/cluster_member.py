@@ -29,7 +29,7 @@ class Member:
         log = structlog.stdlib.get_logger()
         connection: dict[str, str | int | float | bool] = {"bootstrap.servers": servers}
         self.membership = Membership(
-            config, control, connection, log, moving=lambda: None, check_partitions=lambda _count: None
+            config, control, connection, log, moving=lambda _shards: None, check_partitions=lambda _count: None
         )
         self._topic = topic
         self._producer = Producer({**connection, "transactional.id": f"{group}-{instance}", "log_level": 0})

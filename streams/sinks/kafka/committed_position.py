@@ -21,6 +21,7 @@ from confluent_kafka import (
 )
 
 from streams.sinks.kafka.kafka_errors import cause, is_passing
+from streams.sinks.kafka.partition_reader import reader_settings
 from streams.sinks.kafka.producer import KafkaSettings
 
 #: The wanted positions are nearly always among this number of last records.
@@ -62,8 +63,8 @@ class CommittedPositionReader:
         self._from_the_start = False
         self._end: int | None = None
         # two consumers: a client sees either the committed records or the real end of the log
-        self._consumer = _consumer(settings, "read_committed")
-        self._measure = _consumer(settings, "read_uncommitted")
+        self._consumer = Consumer(reader_settings(settings.connection, "positions", "read_committed"))
+        self._measure = Consumer(reader_settings(settings.connection, "positions", "read_uncommitted"))
 
     def read(self, seconds: float) -> dict[str, CommittedPosition] | None:
         """Read for about `seconds`; return the positions when everything is read, None until then.
@@ -121,18 +122,3 @@ class CommittedPositionReader:
         """Disconnect from the broker."""
         self._consumer.close()
         self._measure.close()
-
-
-def _consumer(settings: KafkaSettings, isolation_level: str) -> Consumer:
-    return Consumer(
-        {
-            **settings.connection,
-            "log_level": 0,
-            "group.id": "gapless-positions",  # never joined: the partition is assigned manually
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "isolation.level": isolation_level,
-            "fetch.wait.max.ms": 50,
-        }
-    )

@@ -1,4 +1,4 @@
-"""Where several machines share the subreddits: who delivers a row, and what is written beside the records.
+"""The routing of rows where several machines share the subreddits, and what is written beside the records.
 
 The interface that the delivery strategies use; `streams.cluster` implements it. With one machine there is none.
 """

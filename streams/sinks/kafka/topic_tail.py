@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
+from streams.sinks.kafka.partition_reader import reader_settings
 from streams.sinks.kafka.producer import KafkaSettings
 
 #: Any page may be the upper part of an unfinished walk: pages may be as small as one item, and a walk may be slow.
@@ -141,17 +142,7 @@ class TailReader:
         #: by partition, the offset before which the second pass ends; None before it begins
         self._until: dict[int, int] | None = None
         self._consumer = Consumer(
-            {
-                **settings.connection,
-                "log_level": 0,
-                "group.id": "gapless-tail",  # never joined: the partitions are assigned manually
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 50,
-                "queued.max.messages.kbytes": 8_192,
-            }
+            reader_settings(settings.connection, "tail", "read_committed") | {"queued.max.messages.kbytes": 8_192}
         )
 
     def read(self, seconds: float) -> bool:
