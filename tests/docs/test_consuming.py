@@ -23,7 +23,7 @@ from tests.support.brokers import ApacheKafka
 from tests.support.kafka_jars import CLIENTS_POM, KafkaUnavailableError, java_command, kafka_classpath
 from tests.support.kafkajs import KafkaJsUnavailableError, node_modules
 from tests.support.server import ServerProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until, whole_lines
 
 PAGE = Path("docs/consuming.md")
 MOMENT = 1_763_000_000.123
@@ -137,7 +137,7 @@ def test_the_console_consumer(topic: Topic, run: Callable[..., Path]) -> None:
     output = run(jvm("org.apache.kafka.tools.consumer.ConsoleConsumer", *options))
 
     def read() -> dict[str, dict[str, Any]]:
-        rows = [line.split("\t") for line in output.read_text().splitlines() if line.count("\t") == 2]
+        rows = [line.split("\t") for line in whole_lines(output) if line.count("\t") == 2]
         assert all("schema:reddit." in headers for headers, _, _ in rows)
         return {key: json.loads(value) for _, key, value in rows}
 

@@ -95,7 +95,8 @@ class ExactlyOnce(DeliveryStrategy):
             waiting=self._in_transaction or (result is not RoundResult.IDLE and self._senders.backlog() > 0)
         ):
             self._recheck_topics()  # they may be: check again
-        if self._producer is not None and self._health.stuck(answered=all(topic.exists for topic in self._topics)):
+        exist = [topic.ensure(0.0) for topic in self._topics]  # in every phase, so that a stuck one is noticed too
+        if self._producer is not None and self._health.stuck(answered=all(exist)):
             self._replace_producer("Kafka answers other requests, but not this producer's")
         return result if saved or result is not RoundResult.IDLE else RoundResult.BLOCKED
 
@@ -187,8 +188,6 @@ class ExactlyOnce(DeliveryStrategy):
 
     def _flush(self) -> RoundResult:
         """Wait until all records arrived: a position must not be in the log before the records it covers."""
-        for topic in self._topics:
-            topic.ensure(0.0)
         if not self._call(self._active_producer.flush):
             return RoundResult.BUSY
         classes = self._senders.classify_failures()

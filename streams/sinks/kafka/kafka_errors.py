@@ -155,8 +155,12 @@ def is_fenced(error: KafkaError) -> bool:
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Return whether the same transactional call can be repeated."""
-    return error.retriable() or error.code() in _PASSING
+    """Return whether the same call can be repeated.
+
+    Not after a transaction failed: librdkafka then answers every call but the abort with the error that made it fail,
+    which may be a timeout.
+    """
+    return not error.txn_requires_abort() and (error.retriable() or error.code() in _PASSING)
 
 
 def error_text(error: KafkaError) -> str:

@@ -148,6 +148,8 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:  # pytest shows it with the failure
+            print(*self.log()[-60:], sep="\n")
         for process in self._born:
             if process.exit_code() is None:
                 process.kill()

@@ -49,3 +49,10 @@ def test_a_call_that_took_too_long_is_made_again() -> None:
     assert is_passing(KafkaError(KafkaError._TIMED_OUT))
     assert is_passing(KafkaError(KafkaError.CONCURRENT_TRANSACTIONS, retriable=True))
     assert not is_passing(KafkaError(KafkaError._STATE))
+
+
+@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN])
+@pytest.mark.parametrize("retriable", [False, True])
+def test_after_a_transaction_failed_its_calls_are_not_repeated(code: int, retriable: bool) -> None:
+    """librdkafka answers every call but the abort with the error that made the transaction fail."""
+    assert not is_passing(KafkaError(code, "1 message(s) timed out", retriable=retriable, txn_requires_abort=True))
