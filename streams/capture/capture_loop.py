@@ -21,12 +21,12 @@ from streams.capture.group import GroupTools
 from streams.capture.group_packing import PATH_LIMIT
 from streams.capture.groups import Groups
 from streams.capture.late_loss import LateScanLog
+from streams.capture.own_shards import CHECK_EVERY_S, OwnShards
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.capture.rates import NameRates
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
-from streams.capture.shards import CHECK_EVERY_S, OwnShards
 from streams.capture.shared_findings import SharedFindings
 from streams.capture.shortage_report import SHARES_SETTLE_S, ShortageReport
 from streams.capture.total_loss import TotalLossWatch

@@ -17,10 +17,10 @@ from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
 from streams.capture.capture_loop import Capture, make_pacing
 from streams.capture.cluster_left import leave_cluster
 from streams.capture.coverage import Coverage
+from streams.capture.own_shards import OwnShards
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.shard_process import capture_shards
-from streams.capture.shards import OwnShards
 from streams.capture.shared_findings import SharedFindings
 from streams.capture.total_loss import TotalLossWatch
 from streams.reddit.praw_client import PrawClient

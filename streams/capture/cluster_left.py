@@ -12,7 +12,7 @@ import structlog
 from core.config.slices import StreamConfig
 from core.spool import Seen, SpoolWriter
 from streams.capture.seen_names import FOREIGN
-from streams.capture.takeover import Takeover
+from streams.capture.shard_moves import ShardMoves
 
 
 def leave_cluster(
@@ -32,10 +32,10 @@ def leave_cluster(
         for name in writer.unknown_names([*waiting])
         for bucket, created in [waiting[name]]
     ]
-    takeover = Takeover(
+    moves = ShardMoves(
         config.stream, state, writer.load_gaps(), config.subreddits, 1, now=now, last_seq=writer.last_seq()
     )
-    takeover.leave_cluster(names)
-    writer.commit(takeover.batch())
+    moves.leave_cluster(names)
+    writer.commit(moves.batch())
     hint = "this machine is in no cluster now: it captures all subreddits; no other machine should run"
     log.info("cluster_notes_dropped", shards=len(state.shards), put_aside=len(state.released), hint=hint)

@@ -8,7 +8,7 @@ from core.backoff import Backoff
 from core.child import ChildContext
 from core.spool import SpoolBroken, SpoolError, SpoolWriter
 from streams.capture.capture_loop import Capture
-from streams.capture.shards import CHECK_EVERY_S, OwnShards
+from streams.capture.own_shards import CHECK_EVERY_S, OwnShards
 
 _RETRY = Backoff(first=0.3, longest=15.0)
 

@@ -17,8 +17,8 @@ from core.spool import Gap, Row, SpoolReader, SpoolWriter
 from core.spool.batch_tables import row_of_gap
 from core.spool.stream_state import StreamState
 from streams.capture.leftovers import created_of
+from streams.capture.own_shards import OwnShards
 from streams.capture.shard_process import capture_shards
-from streams.capture.shards import OwnShards
 from streams.positions.publisher_store import Position, PublisherStore
 from tests.streams.capture.life import STREAM, Clock, FakeContext, Life
 from tests.streams.capture.world import World

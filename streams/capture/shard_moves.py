@@ -23,7 +23,7 @@ from streams.capture.seen_names import FOREIGN
 _Value = TypeVar("_Value")
 
 
-class Takeover:
+class ShardMoves:
     """Collects the changes of one commit.
 
     Args:

@@ -21,7 +21,7 @@ from core.storage.file_guard import file_identity
 from streams.capture import leftovers
 from streams.capture.coverage import Coverage
 from streams.capture.seen_names import FOREIGN
-from streams.capture.takeover import Takeover
+from streams.capture.shard_moves import ShardMoves
 
 #: Seconds between two looks into the mailbox.
 CHECK_EVERY_S = 0.2
@@ -182,7 +182,7 @@ class OwnShards:
     def _sync(self, mailbox: MailboxReader) -> None:
         writer, stream = self._writer, self._config.stream
         found, before = self._plan(mailbox), self.notes
-        takeover = Takeover(
+        moves = ShardMoves(
             stream,
             writer.load_state(),
             writer.load_gaps(),
@@ -194,22 +194,22 @@ class OwnShards:
         gained = found.adopt | (found.keep - before.keys())
         self.gained = bool(gained)
         waiting = self._waiting(gained | (before.keys() - found.owned))
-        for shard in sorted(takeover.named_shards() - found.owned):
-            takeover.release(shard, [one.name for one in waiting[shard]])
+        for shard in sorted(moves.named_shards() - found.owned):
+            moves.release(shard, [one.name for one in waiting[shard]])
             if shard not in found.waiting:
-                takeover.drop_losses(shard, self._opened_at)
+                moves.drop_losses(shard, self._opened_at)
         adopted: list[tuple[Adoption, int]] = []
         for adoption in mailbox.adoptions(stream):
             if adoption.shard in found.keep:
-                takeover.keep(adoption, self._unknown(waiting[adoption.shard]))
+                moves.keep(adoption, self._unknown(waiting[adoption.shard]))
             elif adoption.shard in found.adopt and adoption.state is not None:
                 delivered = mailbox.names(adoption.shard, stream)
                 seen = self._unknown([*delivered, *waiting[adoption.shard]])
-                takeover.adopt(adoption, adoption.state, seen, delivered)
+                moves.adopt(adoption, adoption.state, seen, delivered)
                 adopted.append((adoption, len(seen)))
-        if takeover.changed:
-            writer.commit(takeover.batch())
-            self.notes = takeover.notes
+        if moves.changed:
+            writer.commit(moves.batch())
+            self.notes = moves.notes
         self._report(found, before, adopted)
 
     def _waiting(self, shards: Set[int]) -> dict[int, list[Name]]:

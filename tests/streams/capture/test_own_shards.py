@@ -23,7 +23,7 @@ from core.spool.spool_files import spool_path
 from core.spool.stream_state import ReleasedShard, ShardNote, StateChange
 from streams.capture import capture_process, leftovers
 from streams.capture.cluster_left import leave_cluster
-from streams.capture.shards import OwnShards
+from streams.capture.own_shards import OwnShards
 from streams.positions.publisher_store import Position, PublisherStore
 from tests.streams.capture.life import BIRTH, STREAM, Clock, FakeContext, Life, Notes
 from tests.streams.capture.machines import SHARDS, Cluster
