@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 UNRELIABLE = {"status_503": 0.05, "reset": 0.03, "truncated_json": 0.03, "html": 0.02}
 
 
-@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
+@on(soak=(EXACTLY_ONCE, EVERYWHERE))
 def test_a_steady_20_a_second(trial: Trial) -> None:
     trial.start(streams={})  # as shipped
     trial.finish(at_least=450)
@@ -124,7 +124,7 @@ def test_ourselves_away_for_longer_than_the_listings_reach(trial: Trial) -> None
     assert_losses_are_admitted(trial, stay_away_for_a_burst(trial))
 
 
-@on(EVERYWHERE)
+@on(soak=(EVERYWHERE,))
 def test_ourselves_stopped_in_the_very_first_walk_and_away_for_too_long(trial: Trial) -> None:
     """Nothing was proven yet, but a part was captured: what follows it must not go missing in silence."""
     trial.start(subreddits=("Bitcoin", "ethereum"), cap=200, backlog=150, latency=1.0)
@@ -160,7 +160,7 @@ def assert_losses_are_admitted(trial: Trial, began: float) -> None:
 
 @on(EVERYWHERE)
 @pytest.mark.parametrize(
-    "state", ["private", "missing", *(pytest.param(state, marks=SOAK) for state in ("banned", "quarantined"))]
+    "state", ["private", *(pytest.param(state, marks=SOAK) for state in ("missing", "banned", "quarantined"))]
 )
 def test_a_subreddit_that_closes_does_not_take_the_others_along(trial: Trial, state: str) -> None:
     trial.start()

@@ -50,6 +50,7 @@ def test_a_storm_of_429_that_says_when_to_come_back(scrape: Scrape) -> None:
     scrape.finish()
 
 
+@SOAK
 def test_a_storm_of_429_without_a_word(scrape: Scrape) -> None:
     """Without a token there is no quota to share: this process pauses by itself, longer each time."""
     scrape.simulate()

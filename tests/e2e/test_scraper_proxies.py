@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.support.ports import free_port
 from tests.support.proxies import PProxy, ProxyPy, ScriptedProxy
 from tests.support.scrape import Scrape
+from tests.support.soaking import SOAK
 
 BAD = ("refuse", "hang", "407", "502", "html")
 
@@ -45,6 +46,7 @@ def test_proxies_that_never_work_beside_a_good_one(scrape: Scrape, tmp_path: Pat
     scrape.finish()
 
 
+@SOAK
 def test_proxies_that_fail_for_a_while_in_the_middle_of_the_crawl(scrape: Scrape, tmp_path: Path) -> None:
     """They take part, fail each in its own way, rest, behave again, and take part again."""
     good = PProxy(tmp_path, "good", "socks5")

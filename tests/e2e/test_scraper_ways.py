@@ -7,6 +7,7 @@ import pytest
 from tests.support.authority import Authority
 from tests.support.proxies import PProxy, Proxy, ProxyPy
 from tests.support.scrape import Scrape
+from tests.support.soaking import SOAK
 
 
 def every_kind(directory: Path) -> list[Proxy]:
@@ -40,7 +41,7 @@ def test_http_and_socks_with_and_without_password(scrape: Scrape, tmp_path: Path
     scrape.finish()
 
 
-@pytest.mark.parametrize("authentication", ["oauth", "none"])
+@pytest.mark.parametrize("authentication", ["oauth", pytest.param("none", marks=SOAK)])
 def test_https_through_connect_with_a_test_authority(
     scrape: Scrape, tmp_path: Path, authority: Authority, authentication: str
 ) -> None:

@@ -107,7 +107,7 @@ def test_the_spool_removed_and_the_stream_restarted(trial: Trial) -> None:
     finish(trial, 300)
 
 
-@on(EVERYWHERE)
+@on(soak=(EVERYWHERE,))
 def test_the_spool_removed_and_the_stream_killed_at_once(trial: Trial) -> None:
     """No process was running: the next start distinguishes a lost spool from a first start."""
     begin(trial, SHORT)
@@ -223,7 +223,7 @@ def test_all_files_of_the_state_lost_between_two_runs(trial: Trial) -> None:
     finish(trial, 250)
 
 
-@on(EVERYWHERE)
+@on(soak=(EVERYWHERE,))
 def test_an_older_copy_written_over_the_spool_in_use(trial: Trial) -> None:
     """The same inode with other content, several times over."""
     begin(trial, WORLD)

@@ -133,7 +133,7 @@ def restore_copy(trial: Trial) -> None:
 
 @on(EVERYWHERE)
 @pytest.mark.parametrize(
-    "harm", [move_spool, restore_copy, *(pytest.param(harm, marks=SOAK) for harm in (remove_spool, remove_state))]
+    "harm", [restore_copy, *(pytest.param(harm, marks=SOAK) for harm in (move_spool, remove_spool, remove_state))]
 )
 def test_a_spool_that_is_taken_away_while_in_use_is_noticed(trial: Trial, harm: Callable[[Trial], None]) -> None:
     """log rotation's old mistake: what is lost with the file is in a gap, and the log says so."""
