@@ -37,6 +37,11 @@ def endpoint(path: str) -> Endpoint:
     return Endpoint.LISTING if _LISTING.fullmatch(path) else Endpoint.OTHER
 
 
+def counted_path(path: str) -> str:
+    """Return the name under which a path is counted: all trees together, for there are many."""
+    return "(tree)" if _TREE.fullmatch(path) else path
+
+
 @dataclass(frozen=True, slots=True)
 class Anonymous:
     """Requests to plain `.json` addresses without a token are answered; each client address has a quota."""

@@ -131,8 +131,10 @@ class Server:
             answer = reddit.token(authorization, str(form.get("grant_type", "")), now)
         else:
             fractional = settings["fractional_reset"] is True
+            form = await request.post() if request.method == "POST" else {}
+            query = {**request.query, **{name: str(value) for name, value in form.items()}}
             answer = reddit.data(
-                request.path, request.query, authorization, now,
+                request.path, query, authorization, now,
                 asked=asked, remote=request.remote or "", fractional_reset=fractional,
             )  # fmt: skip
         if stand_in is not None:

@@ -15,7 +15,7 @@ from simulator.crawl.crawl_render import CrawlRenderer
 from simulator.crawl.served_world import CrawlWorld
 from simulator.faults import Endpoint, Faults
 from simulator.hiding import Hiding
-from simulator.reddit import Anonymous, Reddit, endpoint
+from simulator.reddit import Anonymous, Reddit, counted_path, endpoint
 from simulator.render import Renderer
 from simulator.rules import Rules
 from simulator.served_quota import Quota
@@ -128,7 +128,7 @@ class Simulation:
         client = self.reddit.tokens.client(authorization, now)
         listing = asked is None and endpoint(path) is Endpoint.LISTING
         # their many names would push the other paths out of the counts
-        counted = path if asked is None else f"(crawl) {asked.address}"
+        counted = counted_path(path) if asked is None else f"(crawl) {asked.address}"
         self.traffic.asked(counted, client, listing=listing, now=now)
         if asked is not None:
             self.crawl_traffic.note(asked, user_agent)

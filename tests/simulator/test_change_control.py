@@ -49,6 +49,7 @@ def test_items_are_hidden_by_name_and_by_rule(simulator: Running) -> None:
     answer = simulator.get(f"/api/info?id={ruled}").json()["data"]["children"][0]["data"]
     tree = simulator.get(f"/comments/{answer['link_id'][3:]}", limit=500).json()
     assert [listing["kind"] for listing in tree] == ["Listing", "Listing"]
+    assert simulator.stats()["by_path"]["(tree)"] == 1
 
 
 @pytest.mark.parametrize(
