@@ -131,8 +131,9 @@ class Server:
             answer = reddit.token(authorization, str(form.get("grant_type", "")), now)
         else:
             fractional = settings["fractional_reset"] is True
-            form = await request.post() if request.method == "POST" else {}
-            query = {**request.query, **{name: str(value) for name, value in form.items()}}
+            query = dict(request.query)
+            if request.method == "POST":
+                query |= {name: str(value) for name, value in (await request.post()).items()}
             answer = reddit.data(
                 request.path, query, authorization, now,
                 asked=asked, remote=request.remote or "", fractional_reset=fractional,

@@ -71,9 +71,10 @@ def test_a_whole_comment_tree_can_be_read(reddit: praw.Reddit, running: Running)
     running.generate(submissions=1, subreddit="Alpha")
     running.generate(comments=300, subreddit="Alpha")
     comments = list(reddit.subreddit("Alpha").comments(limit=300))
-    (submission,) = reddit.info(fullnames=[Counter(comment.link_id for comment in comments).most_common(1)[0][0]])
+    link = Counter(comment.link_id for comment in comments).most_common(1)[0][0]
+    submission = reddit.submission(link.removeprefix("t3_"))
     submission.comment_limit = 5
     submission.comments.replace_more(limit=None)
-    found = [comment.fullname for comment in submission.comments.list()]
+    found = [comment.name for comment in submission.comments.list()]
     assert len(set(found)) == len(found) > 5
-    assert {comment.fullname for comment in comments if comment.link_id == submission.fullname} <= set(found)
+    assert {comment.fullname for comment in comments if comment.link_id == link} <= set(found)
