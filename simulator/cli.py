@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulator import change_options
 from simulator.crawl import options as crawl_options
 from simulator.crawl.crawl_paths import LatencyError
 from simulator.faults import FaultError
+from simulator.hiding import HideError
 from simulator.option_types import amount, fault_object, positive, rule_list, seconds, share, span
 from simulator.rule_keys import RuleError
 from simulator.server import serve
@@ -46,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_server(top.add_argument_group("server"))
     _add_world(top.add_argument_group("content"))
+    change_options.add(top.add_argument_group("what becomes of items"))
     _add_api(top.add_argument_group("access and quota"))
     crawl_options.add(top.add_argument_group("crawl world"))
     return top
@@ -217,10 +220,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path_limit = given.pop("path_limit")
     if path_limit is not None:
         given["rules"] = ({"id": "path-limit", "longer_than": path_limit, **_TOO_LONG}, *given["rules"])
-    for name in ("late_seconds", "removed_seconds"):
+    for name in ("late_seconds", "removed_seconds", "change_seconds"):
         if given[name][0] > given[name][1]:
             top.error(f"--{name.replace('_', '-')}: FROM must not be larger than TO")
     given["crawl"] = crawl_options.settings(given)
+    given["changes"] = change_options.settings(given)
+    given["random_id_kinds"] = tuple(given["random_id_kinds"] or ())
     if given["tls_key"] and not given["tls_certificate"]:
         top.error("--tls-key: give --tls-certificate too")
     if given["seed"] is None:
@@ -229,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given[name] = tuple(given[name])
     try:
         simulation = Simulation(Settings(**given), steady_clock())
-    except (FaultError, LatencyError, RuleError, TextsError) as error:
+    except (FaultError, HideError, LatencyError, RuleError, TextsError) as error:
         top.error(str(error))
     _take_title()
     try:

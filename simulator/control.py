@@ -6,6 +6,7 @@ from functools import partial
 import orjson
 from aiohttp import web
 
+from simulator import change_control
 from simulator.control_http import BadRequestError, explain_errors, json_answer, number, read_object, unknown_path
 from simulator.crawl import crawl_control
 from simulator.crawl.things import State
@@ -28,9 +29,9 @@ class Control:
         """Add the control routes to a web application."""
         for (method, name), handler in ROUTES.items():
             app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(handler, self)))
-        for (method, name), teller in crawl_control.ROUTES.items():
+        for (method, name), teller in (*crawl_control.ROUTES.items(), *change_control.ROUTES.items()):
             app.router.add_route(method, f"/_sim/{name}", explain_errors(partial(teller, self._simulation)))
-        known = ", ".join(sorted({name for _, name in (*ROUTES, *crawl_control.ROUTES)}))
+        known = ", ".join(sorted({name for _, name in (*ROUTES, *crawl_control.ROUTES, *change_control.ROUTES)}))
         app.router.add_route("*", "/_sim/{unknown:.*}", unknown_path(known))
 
     async def truth(self, request: web.Request) -> web.StreamResponse:
@@ -65,6 +66,7 @@ class Control:
                     for client, usage in usages.items()
                 },
                 "items": {name: world.counts[name] for name in _ITEM_COUNTS} | {"shown": world.counts["shown"]},
+                "changes": len(world.log),
                 "rates": {kind: arrivals.rate for kind, arrivals in world.arrivals.items()},
                 "subreddits": {subreddit.name: subreddit.state for subreddit in world.subreddits.values()},
             }
@@ -209,7 +211,7 @@ ROUTES: dict[tuple[str, str], Callable[[Control, web.Request], Awaitable[web.Str
     ("POST", "expire-tokens"): Control.expire_tokens,
 }
 
-_ITEM_COUNTS = (*Kind, "surfaced", "late", "removed", "fell_off")
+_ITEM_COUNTS = (*Kind, "surfaced", "late", "removed", "fell_off", "hidden")
 
 
 async def _lines(items: list[Item]) -> AsyncIterator[bytes]:

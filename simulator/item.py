@@ -4,6 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from simulator.later import Later
+
+
+class Hidden(StrEnum):
+    """The listings that do not show a hidden item."""
+
+    COMBINED = "combined"  #: those of several subreddits
+    OWN = "own"  #: those of its subreddit alone
+    ALL = "all"
+
 
 class Kind(StrEnum):
     """The two kinds of items, by the names that the listings of this simulator use for them."""
@@ -39,6 +49,24 @@ class Item:
     rendered: bytes | None = None
     #: the error of Reddit's clock when the item was created, seconds; `created` is by the machine's clock
     clock_offset: float = 0.0
+    #: what became of it after its creation; None: nothing
+    later: Later | None = None
+    #: the number of its comments, where they are counted; None: the template's
+    num_comments: int | None = None
+    hidden: Hidden | None = None
+    hidden_at: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is shown as its template says, with fresh names only."""
+        return self.custom is None and self.later is None and self.num_comments is None
+
+    @property
+    def exists(self) -> bool:
+        """Whether it can be looked up by name: it has surfaced, or would have if it were not hidden."""
+        if self.later is not None and self.later.vanished:
+            return False
+        return self.surfaced_at is not None or self.fell_off_at is not None or self.hidden_at is not None
 
     @property
     def key(self) -> tuple[float, int]:
@@ -58,7 +86,8 @@ class Item:
 
     def truth(self) -> dict[str, object]:
         """Return the item's line in the truth."""
-        return {
+        hidden = {"hidden": self.hidden, "hidden_at": self.hidden_at} if self.hidden else {}
+        return hidden | {
             "fullname": self.fullname,
             "kind": self.kind,
             "subreddit": self.subreddit,

@@ -37,6 +37,12 @@ class NameList:
         place = bisect_left(self._keys, item.key)
         return place < len(self._items) and self._items[place] is item
 
+    def copy(self) -> "NameList":
+        """Return another list with the same items."""
+        other = NameList(self._cap)
+        other._keys, other._items = list(self._keys), list(self._items)
+        return other
+
     def insert(self, item: Item) -> Item | None:
         """Insert the item by its creation time; return the item that was pushed out, which may be the item itself."""
         place = bisect_left(self._keys, item.key)

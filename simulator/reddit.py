@@ -16,12 +16,15 @@ from simulator.listing import Page
 from simulator.render import Renderer, listing, subreddit_id
 from simulator.served_quota import Quota
 from simulator.tokens import Tokens
+from simulator.trees import TreeRequest, Trees
 from simulator.world import Subreddit, World
 
 TOKEN_PATH = "/api/v1/access_token"  # noqa: S105 -- a path
 
 _LISTING = re.compile(r"/r/([A-Za-z0-9_+]+)/(new|comments)(?:\.json)?/?")
 _INFO = re.compile(r"/api/info(?:\.json)?/?")
+_TREE = re.compile(r"/(?:r/([A-Za-z0-9_]+)/)?comments/([a-z0-9]+)(?:/[^/]*(?:/([a-z0-9]+))?)?(?:\.json)?/?")
+_MORE = re.compile(r"/api/morechildren(?:\.json)?/?")
 _MOST_NAMES = 100
 _KINDS = {"new": Kind.SUBMISSIONS, "comments": Kind.COMMENTS}
 _STATUS = {State.PRIVATE: 403, State.QUARANTINED: 403, State.BANNED: 404}
@@ -32,6 +35,11 @@ def endpoint(path: str) -> Endpoint:
     if path.rstrip("/") == TOKEN_PATH:
         return Endpoint.TOKEN
     return Endpoint.LISTING if _LISTING.fullmatch(path) else Endpoint.OTHER
+
+
+def counted_path(path: str) -> str:
+    """Return the name under which a path is counted: all trees together, for there are many."""
+    return "(tree)" if _TREE.fullmatch(path) else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ class Reddit:
         self.tokens = tokens
         self.quota = quota
         self._renderer = renderer
+        self._trees = Trees(world, renderer)
         self._announced_lifetime = announced_lifetime
         self._lenient = lenient_combined
 
@@ -133,6 +142,10 @@ class Reddit:
             return self._listing(match[1], _KINDS[match[2]], query)
         if _INFO.fullmatch(path):
             return self._info(query)
+        if match := _TREE.fullmatch(path):
+            return self._tree(match[1], match[2], match[3], query)
+        if _MORE.fullmatch(path):
+            return self._more_children(query)
         return error(404)
 
     def _listing(self, names: str, kind: Kind, query: Mapping[str, str]) -> Answer:
@@ -159,10 +172,39 @@ class Reddit:
     def _info(self, query: Mapping[str, str]) -> Answer:
         if "sr_name" in query:
             return self._subreddits_info(query)
-        names = [name for name in query.get("id", "").split(",") if name][:_MOST_NAMES]
-        items = [item for item in map(self.world.find, names) if item is not None]
-        things = (self._renderer.info(item) for item in items)
+        names = [name for name in query.get("id", "").split(",") if name]
+        if len(names) > _MOST_NAMES:
+            # Reddit refuses the parameter, not the request
+            names = []
+        items = [item for item in map(self.world.find, names) if item is not None and self._readable(item)]
+        things = map(self._renderer.thing, items)
         return Answer(body=listing(things, raw=query.get("raw_json") == "1"))
+
+    def _readable(self, item: Item) -> bool:
+        return self.world.subreddits[item.subreddit.lower()].open
+
+    def _tree(self, subreddit: str | None, post: str, comment: str | None, query: Mapping[str, str]) -> Answer:
+        """Answer with a post and the comments below it, or below one of them."""
+        item = self.world.find(f"t3_{post}")
+        if item is None:
+            return error(404)
+        home = self.world.subreddits[item.subreddit.lower()]
+        if not home.open:
+            return _refusal(home.name, home)
+        if subreddit is not None and subreddit.lower() != home.name.lower():
+            return redirect(f"/r/{home.name}/comments/{post}/")
+        root = self.world.find(f"t1_{comment}") if comment else None
+        if comment and (root is None or root.link != item.fullname):
+            return error(404)
+        return Answer(body=self._trees.page(item, root, TreeRequest.read(query)))
+
+    def _more_children(self, query: Mapping[str, str]) -> Answer:
+        """Answer with the comments that a tree left out."""
+        item = self.world.find(query.get("link_id", ""))
+        if item is None or item.kind is not Kind.SUBMISSIONS or not self._readable(item):
+            return error(404)
+        children = [name for name in query.get("children", "").split(",") if name]
+        return Answer(body=self._trees.more(item, children, TreeRequest.read(query)))
 
     def _subreddits_info(self, query: Mapping[str, str]) -> Answer:
         """Return the known subreddits of `sr_name`, in its order; banned and missing ones are left out."""

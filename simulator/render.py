@@ -34,28 +34,44 @@ class Renderer:
     def __init__(self, texts: Texts, reddit_url: str = "https://www.reddit.com") -> None:
         self._texts = texts
         self._site = reddit_url
-        self._fixed = {kind: [_fixed(template) for template in texts.of(kind)] for kind in Kind}
+        self._kept = {kind: [_kept(template) for template in texts.of(kind)] for kind in Kind}
+        self._fixed = {kind: [_opened(kept) for kept in self._kept[kind]] for kind in Kind}
 
     def thing(self, item: Item) -> bytes:
-        """Return `{"kind": …, "data": …}` of one item; only its own fields are stored with the item."""
+        """Return `{"kind": …, "data": …}` of one item; of a plain one only its own fields are stored with it."""
+        plain = item.plain
         if item.rendered is None:
-            item.rendered = orjson.dumps(self._fresh(item) if item.custom is None else item.custom)
-        if item.custom is not None:
+            item.rendered = orjson.dumps(self._fresh(item) if plain else self.data(item))
+        if not plain:
             return b'{"kind":"%b","data":%b}' % (item.kind.prefix.encode(), item.rendered)
         fixed = self._fixed[item.kind]
         return b'{"kind":"%b","data":%b%b}' % (
             item.kind.prefix.encode(), fixed[item.template % len(fixed)], item.rendered[1:],
         )  # fmt: skip
 
-    def info(self, item: Item) -> bytes:
-        """Return the item as `/api/info` shows it: of a removed item only the shell remains."""
-        thing = self.thing(item)
-        if item.removed_at is None:
-            return thing
-        shell = orjson.loads(thing)
-        emptied = {"selftext": "[removed]"} if item.kind is Kind.SUBMISSIONS else {"body": "[removed]"}
-        shell["data"] |= emptied | {"author": "[deleted]"}
-        return orjson.dumps(shell)
+    def data(self, item: Item) -> dict[str, Any]:
+        """Return all fields of an item as they are now."""
+        data = self.original(item)
+        if item.num_comments is not None:
+            data["num_comments"] = item.num_comments
+        if item.later is not None:
+            item.later.apply(data, post=item.kind is Kind.SUBMISSIONS)
+        return data
+
+    def score(self, item: Item) -> float:
+        """Return the present score; 0 if an injected item has none."""
+        if item.later is not None and item.later.score is not None:
+            return item.later.score
+        kept = self._kept[item.kind]
+        score = (item.custom or kept[item.template % len(kept)]).get("score")
+        return score if isinstance(score, int) else 0
+
+    def original(self, item: Item) -> dict[str, Any]:
+        """Return all fields of an item as it was created."""
+        if item.custom is not None:
+            return dict(item.custom)
+        kept = self._kept[item.kind]
+        return kept[item.template % len(kept)] | self._fresh(item)
 
     def page(self, page: Page, *, raw: bool) -> bytes:
         """Render a page of a listing."""
@@ -108,9 +124,14 @@ def subreddit_id(name: str) -> str:
     return f"t5_{zlib.crc32(name.lower().encode()):x}"
 
 
-def _fixed(template: dict[str, Any]) -> bytes:
-    """Render the part of an item that all uses of a template share: an open object that ends with a comma."""
+def _kept(template: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of an item that all uses of a template share."""
     kept = {name: value for name, value in template.items() if name not in _FRESH and name != "url"}
     if "url" in template and not template.get("is_self"):
         kept["url"] = template["url"]
+    return kept
+
+
+def _opened(kept: dict[str, Any]) -> bytes:
+    """Render an open object that ends with a comma."""
     return (orjson.dumps(kept)[:-1] + b",") if kept else b"{"

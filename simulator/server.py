@@ -131,8 +131,11 @@ class Server:
             answer = reddit.token(authorization, str(form.get("grant_type", "")), now)
         else:
             fractional = settings["fractional_reset"] is True
+            query = dict(request.query)
+            if request.method == "POST":
+                query |= {name: str(value) for name, value in (await request.post()).items()}
             answer = reddit.data(
-                request.path, request.query, authorization, now,
+                request.path, query, authorization, now,
                 asked=asked, remote=request.remote or "", fractional_reset=fractional,
             )  # fmt: skip
         if stand_in is not None:

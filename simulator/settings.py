@@ -40,6 +40,22 @@ class CrawlSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """What becomes of items later, of each kind with its share; nothing by default."""
+
+    edited_share: float = 0.0
+    #: shares that are removed, deleted or gone
+    lost_posts_share: float = 0.0
+    lost_comments_share: float = 0.0
+    #: share of the removed ones that are restored
+    restored_share: float = 0.0
+    #: changes of the score of every item
+    score_steps: int = 0
+    #: ages between which all this happens, seconds
+    seconds: tuple[float, float] = (60.0, 129_600.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The world (which items appear, and when) and the server (access and quota)."""
 
@@ -53,6 +69,13 @@ class Settings:
     backlog: int = 0
     cap: int = 1000
     sequential_ids: bool = False
+    #: kinds with ids in random order although `sequential_ids` is set
+    random_id_kinds: tuple[str, ...] = ()
+    #: posts have the number of comments that this world has, not the template's
+    count_comments: bool = False
+    changes: ChangeSettings = field(default_factory=ChangeSettings)
+    #: rules of items that are hidden from listings
+    hide: tuple[Mapping[str, Any], ...] = ()
     late_share: float = 0.02
     late_seconds: tuple[float, float] = (3.0, 12.0)
     removed_share: float = 0.03

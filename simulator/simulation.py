@@ -7,13 +7,15 @@ from email.utils import formatdate
 
 from simulator import texts
 from simulator.answer import Answer
+from simulator.changes import Changes
 from simulator.crawl import templates
 from simulator.crawl.api import CrawlApi
 from simulator.crawl.crawl_paths import CrawlRequest, Latencies
 from simulator.crawl.crawl_render import CrawlRenderer
 from simulator.crawl.served_world import CrawlWorld
 from simulator.faults import Endpoint, Faults
-from simulator.reddit import Anonymous, Reddit, endpoint
+from simulator.hiding import Hiding
+from simulator.reddit import Anonymous, Reddit, counted_path, endpoint
 from simulator.render import Renderer
 from simulator.rules import Rules
 from simulator.served_quota import Quota
@@ -50,12 +52,16 @@ class Simulation:
         self.crawl_traffic = CrawlTraffic()
         found = texts.read(settings.texts)
         crawl_world = CrawlWorld(settings.crawl, settings.subreddits, settings.seed, self.world.state)
-        renderer = CrawlRenderer(templates.complete(found, settings.seed))
-        self.crawl = CrawlApi(crawl_world, renderer, settings.crawl.cache * 2**20)
+        crawl_renderer = CrawlRenderer(templates.complete(found, settings.seed))
+        self.crawl = CrawlApi(crawl_world, crawl_renderer, settings.crawl.cache * 2**20)
+        renderer = Renderer(texts.complete(found, settings.seed))
+        self.changes = Changes(self.world, settings.changes, renderer.original, settings.seed)
+        self.hiding = Hiding(self.world, settings.seed)
+        self._watch_items(now)
         announced, limit = settings.announced_lifetime, settings.anonymous_quota
         self.reddit = Reddit(
             self.world,
-            Renderer(texts.complete(found, settings.seed)),
+            renderer,
             Tokens(
                 Credentials(settings.client_id, settings.client_secret),
                 settings.token_lifetime,
@@ -67,6 +73,16 @@ class Simulation:
             lenient_combined=settings.lenient_combined,
             anonymous=Anonymous(Quota(limit, settings.window) if limit else None) if settings.anonymous else None,
         )
+
+    def _watch_items(self, now: float) -> None:
+        """Apply the settings of changes and hidden items to the backlog and to all future items."""
+        for rule in self.settings.hide:
+            self.hiding.add(rule, now)
+        for item in list(self.world.truth()):
+            self.changes.schedule(item, now)
+        if not self.changes.none:
+            self.world.watchers.append(self.changes.schedule)
+        self.world.watchers.append(self.hiding.watch)
 
     def now(self) -> float:
         """Advance the world to the present and return the time."""
@@ -112,7 +128,7 @@ class Simulation:
         client = self.reddit.tokens.client(authorization, now)
         listing = asked is None and endpoint(path) is Endpoint.LISTING
         # their many names would push the other paths out of the counts
-        counted = path if asked is None else f"(crawl) {asked.address}"
+        counted = counted_path(path) if asked is None else f"(crawl) {asked.address}"
         self.traffic.asked(counted, client, listing=listing, now=now)
         if asked is not None:
             self.crawl_traffic.note(asked, user_agent)

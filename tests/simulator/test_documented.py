@@ -2,6 +2,8 @@
 
 import pytest
 
+from simulator.change_control import ROUTES as CHANGE_ROUTES
+from simulator.changes import Op
 from simulator.cli import parser
 from simulator.control import ROUTES
 from simulator.crawl.crawl_control import ROUTES as CRAWL_ROUTES
@@ -34,7 +36,7 @@ def test_every_key_of_a_rule_is_documented(key: str) -> None:
     assert f"`{key}`" in PAGE
 
 
-@pytest.mark.parametrize("name", sorted({name for _, name in (*ROUTES, *CRAWL_ROUTES)}))
+@pytest.mark.parametrize("name", sorted({name for _, name in (*ROUTES, *CRAWL_ROUTES, *CHANGE_ROUTES)}))
 def test_every_control_request_is_documented(name: str) -> None:
     assert f"/_sim/{name}`" in PAGE
 
@@ -42,3 +44,8 @@ def test_every_control_request_is_documented(name: str) -> None:
 @pytest.mark.parametrize("address", Address)
 def test_every_address_of_the_crawl_world_is_documented(address: str) -> None:
     assert f"`{address}`" in PAGE
+
+
+@pytest.mark.parametrize("op", Op)
+def test_every_change_is_documented(op: str) -> None:
+    assert f"`{op}`" in PAGE

@@ -1,5 +1,6 @@
 """PRAW itself is content with the simulator."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import praw
@@ -64,3 +65,16 @@ def test_closed_subreddits_raise_what_praw_documents(reddit: praw.Reddit, runnin
         with pytest.raises(error):
             reddit.request(method="GET", path="r/Alpha+Beta/new")
     running.post("subreddits", name="Beta", state="public")
+
+
+def test_a_whole_comment_tree_can_be_read(reddit: praw.Reddit, running: Running) -> None:
+    running.generate(submissions=1, subreddit="Alpha")
+    running.generate(comments=300, subreddit="Alpha")
+    comments = list(reddit.subreddit("Alpha").comments(limit=300))
+    link = Counter(comment.link_id for comment in comments).most_common(1)[0][0]
+    submission = reddit.submission(link.removeprefix("t3_"))
+    submission.comment_limit = 5
+    submission.comments.replace_more(limit=None)
+    found = [comment.name for comment in submission.comments.list()]
+    assert len(set(found)) == len(found) > 5
+    assert {comment.fullname for comment in comments if comment.link_id == link} <= set(found)

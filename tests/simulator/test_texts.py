@@ -9,6 +9,7 @@ import pytest
 
 from simulator import texts
 from simulator.item import Item, Kind
+from simulator.later import Later
 from simulator.listing import Page
 from simulator.render import Renderer, subreddit_id
 from simulator.texts import Texts, TextsError
@@ -87,9 +88,10 @@ def test_strings_are_escaped_unless_raw_json_is_asked_for() -> None:
 
 def test_of_a_removed_item_only_the_shell_is_left() -> None:
     renderer = Renderer(Texts((SELF,), (COMMENT,)))
-    data = rendered(renderer.info(item(Kind.COMMENTS, removed_at=1.0)))["data"]
+    removed: dict[str, Any] = {"removed_at": 1.0, "later": Later(removed_by="moderator", author_hidden=True)}
+    data = rendered(renderer.thing(item(Kind.COMMENTS, **removed)))["data"]
     assert (data["author"], data["body"], data["name"]) == ("[deleted]", "[removed]", "t1_new")
-    assert rendered(renderer.info(item(Kind.SUBMISSIONS, removed_at=1.0)))["data"]["selftext"] == "[removed]"
+    assert rendered(renderer.thing(item(Kind.SUBMISSIONS, **removed)))["data"]["selftext"] == "[removed]"
 
 
 def test_an_injected_item_is_written_as_it_was_given() -> None:

@@ -21,6 +21,7 @@ class Item:
     removed_at: float | None
     fell_off_at: float | None  # newer ones pushed it out of the last listing that held it
     shown_at: float | None
+    hidden: str | None = None  # the listings that do not show it: combined, own or all
 
     @property
     def due(self) -> bool:
@@ -50,6 +51,7 @@ class Item:
             removed_at=line["removed_at"],
             fell_off_at=line["fell_off_at"],
             shown_at=line["shown_at"],
+            hidden=line.get("hidden"),
         )
 
 
@@ -128,7 +130,9 @@ def compare(truth: Iterable[Item], records: Iterable[Record], gaps: Iterable[Gap
         lost_outside_gaps=tuple(item for item in lost if not any(gap.covers(item) for gap in admitted)),
         duplicated={name: count for name, count in copies.items() if count > 1},
         invented=tuple(name for name in copies if name not in items),
-        waiting=sum(item.surfaced_at is None and item.removed_at is None for item in items.values()),
+        waiting=sum(
+            item.surfaced_at is None and item.removed_at is None and item.hidden is None for item in items.values()
+        ),
     )
 
 

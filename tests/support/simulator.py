@@ -101,6 +101,23 @@ class Simulator:
         """Create an item with exactly these fields."""
         self._call("POST", "/_sim/odd", {"kind": stream, "data": data})
 
+    def change(self, op: str, fullname: str, **details: Any) -> dict[str, Any]:
+        """Change an item later: `by`, `text` or `score` as in docs/simulator.md; return its line of the truth."""
+        line: dict[str, Any] = json.loads(
+            self._call("POST", "/_sim/change", {"op": op, "fullname": fullname, **details})
+        )
+        return line
+
+    def changes(self, since: int = 0) -> list[dict[str, Any]]:
+        """Return the truth of all changes after the one with this number, in order."""
+        return _lines(self._call("GET", f"/_sim/truth/changes?since={since}"))
+
+    def hide(self, **rule: Any) -> None:
+        """Hide items from listings: `fullnames`, or a rule as in docs/simulator.md; `start` is its `from`."""
+        if "start" in rule:
+            rule["from"] = rule.pop("start")
+        self._call("POST", "/_sim/hide", rule)
+
     def held(self) -> list[dict[str, Any]]:
         """Return every subreddit and user of the crawl world."""
         return _lines(self._call("GET", "/_sim/crawl/held"))

@@ -44,6 +44,8 @@ def test_an_item_yet_to_surface_keeps_the_run_open() -> None:
     held = replace(SHOWN, surfaced_at=None, shown_at=None)
     ledger = compare([held], [])
     assert (ledger.waiting, ledger.lost) == (1, ())
+    hidden = compare([replace(held, hidden="all")], [])
+    assert (hidden.waiting, hidden.lost) == (0, ())
 
 
 def test_two_copies_are_named_with_their_count() -> None:

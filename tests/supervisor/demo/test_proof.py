@@ -78,3 +78,4 @@ def test_it_is_complete_when_nothing_is_to_come_and_all_was_shown() -> None:
     assert is_complete([item("a"), item("b", shown_at=None, removed_at=NOW)])
     assert not is_complete([item("a", surfaced_at=None, shown_at=None)])
     assert not is_complete([item("a", shown_at=None)])
+    assert is_complete([item("a", surfaced_at=None, shown_at=None, hidden="all")])
