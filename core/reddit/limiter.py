@@ -35,6 +35,10 @@ _SELECT = "SELECT " + ", ".join(f'quota."{name}"' for name in STORED) + " FROM q
 
 _SELECT_GRANTS_AND_SHARE = "SELECT count(*), (SELECT per_minute FROM share WHERE at > ?) FROM grants"
 
+_SELECT_OTHERS = (
+    "SELECT coalesce(sum(count), 0) FROM requests WHERE process != ? AND process IN (SELECT process FROM wishes)"
+)
+
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS quota (id INTEGER PRIMARY KEY CHECK (id = 1), "
     + ", ".join(f'"{name}" REAL' for name in STORED)
@@ -274,6 +278,12 @@ class Limiter:
                 (self._process, now - WISHES_LAST_S, now + WISHES_LAST_S),
             )
             return [Wishes(max(0.0, needed), max(0.0, needed, wished)) for needed, wished in rows]
+
+    def requests_of_others(self) -> int:
+        """Return the number of requests that the other processes with wishes have ever sent."""
+        with self._explained():
+            row = self._current().execute(_SELECT_OTHERS, (self._process,)).fetchone()
+        return int(row[0])
 
     def store_share(self, per_minute: float | None) -> None:
         """Limit all processes of this machine to this share of the client's quota; None: it has all of it."""

@@ -5,7 +5,7 @@ end of the search (see streams.capture.bisection for its decisions).
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from core.errors import TransientError
@@ -24,7 +24,7 @@ from streams.capture.availability import Availability
 from streams.capture.availability_checks import AvailabilityChecks, brief
 from streams.capture.bisection import Bisection
 from streams.capture.failing_pages import PageSize
-from streams.capture.name_survey import FROM_NAMES, NameSurvey
+from streams.capture.name_survey import AT_ONCE, FROM_NAMES, NameSurvey
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
 from streams.capture.shared_findings import SharedFindings
@@ -83,13 +83,20 @@ class SearchTools:
     new_poll: Callable[[tuple[str, ...]], ListingPoll]
     #: adds a page to a poll, which captures it
     take: Callable[[ListingPoll, Page, Request], None]
+    #: the same for the newest page of all names that are probably good, requested at this time on the clock
+    take_newest: Callable[[ListingPoll, Page, Request, float], None]
     findings: SharedFindings
+    #: names of groups that were never read: later surveys need them
+    unread: Callable[[], Iterable[str]]
 
 
 class Search:
-    """One search. The caller calls `step()` when `due`, until it returns True, and polls `pollable()` meanwhile."""
+    """One search. The caller calls `step()` when `due`, until it returns True, and polls `pollable()` meanwhile.
 
-    def __init__(self, bisection: Bisection, size: PageSize, tools: SearchTools) -> None:
+    `refused`: whether a request for all names was refused; otherwise the search begins before the first one.
+    """
+
+    def __init__(self, bisection: Bisection, size: PageSize, tools: SearchTools, *, refused: bool = True) -> None:
         self.bisection = bisection
         self.due = tools.clock()
         self._size = size
@@ -105,6 +112,9 @@ class Search:
         self._retested = False
         self._pollable: tuple[str, ...] = ()
         self._more_at = 0.0
+        self._refused = refused
+        #: the names that the survey found readable
+        self._good: tuple[str, ...] = ()
         self._survey = NameSurvey(bisection.names) if len(bisection.names) >= FROM_NAMES else None
 
     @property
@@ -155,7 +165,7 @@ class Search:
         findings = self._tools.findings
         survey.learn(findings.described(survey.waiting()))
         if not survey.done:
-            names = survey.next()
+            names = survey.next(self._unread(survey.waiting()))
             try:
                 readable = survey.take(self._tools.fetcher.describe(names, Priority.STREAM))
             except (Unavailable, TransientError):
@@ -165,7 +175,26 @@ class Search:
                 findings.describe(names, readable)
         if survey.done:
             self._survey = None
-            self.bisection.separate(survey.suspects())
+            self._use_survey(survey.suspects())
+
+    def _unread(self, own: tuple[str, ...]) -> Iterable[str]:
+        """Yield the names of unread groups that no survey has described yet."""
+        if len(own) >= AT_ONCE:
+            return
+        others = [name for name in self._tools.unread() if name not in set(own)]
+        known = self._tools.findings.described(others)
+        yield from (name for name in others if name not in known)
+
+    def _use_survey(self, suspects: tuple[str, ...]) -> None:
+        """Request the readable names together, then the others alone."""
+        bad = set(suspects)
+        good = tuple(name for name in self.bisection.names if name not in bad)
+        if suspects:
+            self.bisection.separate(suspects)
+            self._good = good
+        elif not self._refused:
+            self.bisection.request_all()
+            self._good = good
 
     def _probe(self) -> None:
         bisection, now = self.bisection, self._tools.clock()
@@ -198,7 +227,10 @@ class Search:
             bisection.refused(brief(error))
         else:
             # an item may be removed before the next request; and often this page alone proves the names
-            self._tools.take(poll, page, asked)
+            if names == self._good:
+                self._tools.take_newest(poll, page, asked, now)
+            else:
+                self._tools.take(poll, page, asked)
             bisection.answered()
             if attempts:
                 self._size.arrived(asked.limit, attempts)

@@ -104,6 +104,7 @@ class Capture:
         self._repairs = Repairs(coverage, self._log, clock)
         self._pacing = pacing or make_pacing(config, limiter, clock, wall)
         self._pacing.plan_anew()
+        fetcher.on_request = self._pacing.sent
         patience = 0.0 if config.cluster is None else SHARES_SETTLE_S
         self._shortage = ShortageReport(coverage, self._log, patience=patience, clock=clock, wall=wall)
         findings = findings or SharedFindings(None, context.name, wall)
@@ -155,6 +156,7 @@ class Capture:
                 if self._origin is not None:
                     self._origin.check()
                 self._availability_checks.catch_up_with_ledger()
+                self._pacing.opening = self._groups.has_unread
                 if self._pacing.replan(self._groups.loads):
                     self._groups.replanned()
                     self._shortage.update(self._pacing.plan, self._groups)

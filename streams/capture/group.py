@@ -1,6 +1,6 @@
 """One group of subreddits that share their requests: its polls, late scans, and what to do when its requests fail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from core.backoff import Backoff
@@ -24,6 +24,7 @@ from streams.capture.failing_pages import PageSize, needs_smaller_page
 from streams.capture.head_walk import HeadWalk
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
+from streams.capture.name_survey import FROM_NAMES
 from streams.capture.pacing import Pacing
 from streams.capture.page_fetcher import PageFetcher
 from streams.capture.poll import ListingPoll
@@ -64,6 +65,8 @@ class GroupTools:
     findings: SharedFindings
     #: whether a burst of late items may have been missed before the start
     was_away: bool = True
+    #: the names of the groups that were never read
+    unread: Callable[[], Iterable[str]] = tuple
 
 
 class Group:
@@ -86,6 +89,8 @@ class Group:
         self.pace = PollRate()
         #: set when only the whole group's request fails: then it is split into two groups
         self.must_split = False
+        #: whether this is a first start, and no newest page was answered yet
+        self.unread = False
         self._tools = tools
         self._log = tools.context.log
         self._collective = collective
@@ -127,10 +132,13 @@ class Group:
         tasks = []
         if self._search is not None:
             due = self._search.due
-            due = max(due, self._tools.pacing.background_due(Kind.SEARCH)) if self._is_paced else due
+            if self._is_paced:
+                due = max(due, self._tools.pacing.background_due(Kind.SEARCH))
+            elif self.unread:
+                due = max(due, self._tools.pacing.opening_due())
             tasks.append(Task(Kind.SEARCH, due, self.key))
         if self._polled_names():
-            tasks.append(Task(Kind.POLL, self.next_poll, self.key))
+            tasks.append(Task(Kind.POLL, self._poll_due(), self.key))
         if self._poll is not None:
             backlog = self._poll.reads_backlog and self._head is None
             due = max(self._walk_due, self._tools.pacing.background_due(Kind.WALK)) if backlog else self._walk_due
@@ -142,6 +150,11 @@ class Group:
             due = late.due if late.in_progress else max(late.due, begins)
             tasks.append(Task(Kind.LATE_SCAN, due, self.key, weight=self.pace.rate))
         return tasks
+
+    def _poll_due(self) -> float:
+        if self.unread:
+            return max(self.next_poll, self._tools.pacing.opening_due())
+        return self._tools.pacing.poll_due(self.next_poll, self._last_poll, self.pace.rate)
 
     @property
     def _is_paced(self) -> bool:
@@ -170,7 +183,12 @@ class Group:
         self._drop_stale_walk(names)
         if not names:
             return None
+        if self._should_survey(names):
+            self._begin_search(names, "not requested yet", refused=False)
+            return None
         began = self._tools.clock()
+        if self.unread:
+            self._tools.pacing.opened()
         poll = self._poll or self._new_poll(names)
         asked = Request(None, self._size.limit)
         moment = self._tools.coverage.now()
@@ -187,6 +205,12 @@ class Group:
             self._take_above(self._poll, names, page, moment, began)
             return None
         return self._advance(poll, page, asked, moment, began)
+
+    def _should_survey(self, names: tuple[str, ...]) -> bool:
+        """Return whether the first request for many names would probably be refused because of some of them."""
+        if not self.unread or self._search is not None or len(names) < FROM_NAMES:
+            return False
+        return self._tools.pacing.is_crowded and self._tools.findings.has_suspects()
 
     def _take_above(self, poll: ListingPoll, names: tuple[str, ...], page: Page, moment: float, began: float) -> None:
         """Process a newest page while the walk is further down."""
@@ -309,7 +333,7 @@ class Group:
             self.pace = self.pace.observe(new, began - self._last_poll)
         if poll.top is not None and (self._last_poll is None or new >= PAGE_SIZE):  # there may be more new ones below
             self.pace = self.pace.at_least(page_rate(poll.top, self._tools.coverage.reddit_now()))
-        self._last_poll, self._answered = began, True
+        self._last_poll, self._answered, self.unread = began, True, False
         self._answered_within = self._tools.clock() - began
         if poll.top is not None:
             self._late_items.polled(poll.subreddits, poll.top, poll.began, self.pace.rate)
@@ -406,8 +430,8 @@ class Group:
 
     # -- the search for names that fail ------------------------------------------------------------------------------
 
-    def _begin_search(self, names: tuple[str, ...], reason: str) -> None:
-        """Begin the search for the names that make the request fail."""
+    def _begin_search(self, names: tuple[str, ...], reason: str, *, refused: bool = True) -> None:
+        """Begin the search for the names that make the request fail; not `refused`: that probably will."""
         tools = self._tools
         answered = tools.fetcher.answered_at
         elsewhere = self._failing_since is not None and answered is not None and answered > self._failing_since
@@ -425,29 +449,42 @@ class Group:
             tools.clock,
             self._new_poll,
             self._take_probe,
+            self._take_newest,
             tools.findings,
+            tools.unread,
         )
-        self._search = Search(bisection, self._size, means)
+        self._search = Search(bisection, self._size, means, refused=refused)
         self.next_poll = tools.clock()
 
     def _take_probe(self, poll: ListingPoll, page: Page, asked: Request) -> None:
         self._announce(poll.take(page, asked, poll.began))
+
+    def _take_newest(self, poll: ListingPoll, page: Page, asked: Request, began: float) -> None:
+        """Process the newest page of all names that are probably good: it begins their walk."""
+        if self._poll is not None:
+            self._take_probe(poll, page, asked)
+            return
+        self._advance(poll, page, asked, poll.began, began)
 
     def search_step(self) -> None:
         """Do one step of the search for names that fail."""
         search = self._search
         if self._is_paced:
             self._tools.pacing.spend(Kind.SEARCH)
+        elif self.unread:
+            self._tools.pacing.opened()
         if search is not None and search.step():
             self._search = None
             self._conclude(search.bisection)
 
     def _conclude(self, bisection: Bisection) -> None:
         now = self._tools.clock()
-        self.next_poll = now
         if bisection.blamed or bisection.recovered:
             self._failures = 0
+            if not self._answered or not bisection.cleared.issuperset(self._tools.availability.active(self.names)):
+                self.next_poll = now  # otherwise the same names were polled all the time
             return
+        self.next_poll = now
         if bisection.ours:
             self.next_poll = now + _SHORT.pause(4, self._tools.draw)
             self._all_refused += 1

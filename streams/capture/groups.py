@@ -1,6 +1,6 @@
 """All groups of a stream: packed by the rates of their subreddits, split where they fail, merged when they may."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 
 from core.cluster.shards import is_collective
@@ -62,10 +62,21 @@ class Groups:
         self._packing.restart(tools.clock())
         #: the number of groups as packed
         self._packed = 1
+        tools.unread = self._unread_names
         self._first_groups()
 
     def __getitem__(self, key: int) -> Group:
         return self._groups[key]
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether some groups were never read since the first start."""
+        return any(group.unread for group in self._groups.values())
+
+    def _unread_names(self) -> Iterator[str]:
+        for group in self._groups.values():
+            if group.unread:
+                yield from self._tools.availability.active(group.names)
 
     def loads(self) -> dict[int, float]:
         """Return the rate of each group by its key, items per second."""
@@ -103,7 +114,7 @@ class Groups:
         if self._stream in stream_names()[::2]:
             order.reverse()  # what one stream learns about the names at one end, the other one uses
         for home, names in order:
-            self._add(names, home)
+            self._add(names, home).unread = True
 
     def _best_packing(self, rates: Mapping[str, float]) -> Packing:
         """Return the best groups for these rates."""
@@ -167,7 +178,7 @@ class Groups:
         del self._groups[key]
         middle = len(group.names) // 2
         for names in (group.names[:middle], group.names[middle:]):
-            self._add(names, group.home, group.pace)
+            self._add(names, group.home, group.pace).unread = group.unread
         self._merging.split(self._clock())
         self._log.warning("group_split", subreddits=len(group.names), groups=len(self._groups))
 

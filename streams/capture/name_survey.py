@@ -4,7 +4,8 @@ The answer decides nothing: it only orders the requests of a search. Readable na
 each suspect alone. A server without this parameter leaves the search as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 #: Names in one request (facts: /api/info takes 100).
 AT_ONCE = 100
@@ -29,9 +30,10 @@ class NameSurvey:
         """Whether all names were requested, or are known."""
         return not self._waiting
 
-    def next(self) -> tuple[str, ...]:
-        """Return the names to request now."""
-        return tuple(self._waiting[:AT_ONCE])
+    def next(self, others: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the names to request now; `others`, which later surveys need, fill the request up."""
+        own = self._waiting[:AT_ONCE]
+        return (*own, *islice(others, AT_ONCE - len(own)))
 
     def waiting(self) -> tuple[str, ...]:
         """Return all names that are still to be requested."""

@@ -16,8 +16,12 @@ from streams.capture.request_plan import (
     requests_per_second,
     seconds_back,
     share,
+    slow_interval,
+    slowest,
+    strict_share,
     wishes,
 )
+from streams.capture.recent_requests import MINUTE_S, RecentRequests
 from streams.capture.scheduler import Kind
 
 #: Seconds between two plans: the other streams' wishes and the rates change slowly; a burst counts at once anyway.
@@ -46,6 +50,16 @@ _TURN = 0.05
 
 #: Background requests that many groups may send at once.
 _CROWDED_BURST = 6.0
+
+#: With many groups, all streams together send at most this multiple of the quota's even pace within any minute, unless
+#: items would be lost. Background requests leave the difference to what is planned to the polls.
+_AT_MOST = 1.05
+
+#: The first newest pages of many groups, and the surveys before them, come at this multiple of a stream's pace.
+_OPENING = 1.25
+
+#: Longest time without a background request while the last minute had too many requests, seconds.
+_LONGEST_WITHOUT_S = 30.0
 
 
 class Pacing:
@@ -83,7 +97,15 @@ class Pacing:
         self._turns = [Kind.LATE_SCAN, Kind.WALK, Kind.REPAIR, Kind.RETURN, Kind.JOIN, Kind.SEARCH]
         #: requests per second of this stream, as of the last plan
         self._allowed = 0.0
+        #: the same, where the sum of all streams' is never more than the quota
+        self._strict = 0.0
+        #: requests per second of all streams, as of the last plan
+        self._total = 0.0
         self._groups = 1
+        self._recent = RecentRequests()
+        self._opened_at, self._spent_at = float("-inf"), clock()
+        #: whether some groups were never read
+        self.opening = False
 
     def replan(self, loads: Callable[[], Mapping[int, float]], *, now: bool = False) -> bool:
         """Plan again if it is time, or `now`; return whether there is a new plan. Raises QuotaFileError.
@@ -102,16 +124,62 @@ class Pacing:
         others += [own] * (self._sharers - 1 - len(others))  # those that have just been started
         total = _requests_per_second(self._limiter.state(), self._wall())
         self._allowed = allowed = share(own, others, total)
+        self._strict = strict_share(own, others, total)
+        self._total = total
+        self._recent.others_sent(self._clock(), self._limiter.requests_of_others())
         self._burst = _CROWDED_BURST if self.is_crowded else _BURST
         self._fill()
         waiting = self._tokens < self._burst / 2
         background = self._background(tuple(groups.values())) if waiting else 0.0
-        made = plan(groups, allowed=allowed - background, longest=self._longest)
+        paced = self._paced(tuple(groups.values()), allowed - background)
+        made = plan(groups, allowed=paced, longest=self._longest)
         self.plan = replace(made, allowed=allowed * 60.0)  # background requests are no shortage
         late = seconds_back(len(groups))
         used = sum(requests_per_second(rate, self.plan.interval(rate), late) for rate in groups.values())
         self._per_second = max(_TRICKLE, allowed - used)
         return True
+
+    def _paced(self, rates: Sequence[float], planned: float) -> float:
+        """Return the requests per second for polls: less than planned after a burst, and while groups are opened."""
+        if not self.is_crowded:
+            return planned
+        free = self._recent.pace(self._clock(), self._most) * self._strict / self._total if not self.opening else 0.0
+        return min(planned, max(free, slowest(rates, self._longest)))
+
+    @property
+    def _most(self) -> float:
+        """The most requests of all streams within a minute."""
+        return self._total / _PLANNED * _AT_MOST * MINUTE_S
+
+    def sent(self) -> None:
+        """Count a request of any kind."""
+        self._recent.add(self._clock())
+
+    def poll_due(self, wanted: float, last: float | None, rate: float) -> float:
+        """Return when a group is polled that should be at `wanted`, on the clock.
+
+        While the last minute had too many requests, it waits, but not so long that items could be lost.
+
+        Args:
+            wanted: on the clock.
+            last: when it was last polled, on the clock; None: never.
+            rate: of the group, items per second.
+        """
+        if not self.is_crowded or last is None:
+            return wanted
+        latest = last + slow_interval(rate, self._longest, self._groups)
+        return max(wanted, min(self._recent.due(self._clock(), self._most), latest))
+
+    def opening_due(self) -> float:
+        """When the next request may be sent that a group needs before its first newest page, or for it, on the clock."""
+        if not self.is_crowded or self._strict <= 0:
+            return float("-inf")
+        spread = self._opened_at + 1.0 / (_OPENING * self._strict)
+        return max(spread, self._recent.due(self._clock(), self._most))
+
+    def opened(self) -> None:
+        """Count a request that a group needs before its first newest page, or for it."""
+        self._opened_at = self._clock()
 
     def plan_anew(self) -> None:
         """Plan at the next call of `replan`: other groups use this pace from now on."""
@@ -155,7 +223,13 @@ class Pacing:
         return self.background_due(Kind.LATE_SCAN) if pressing else self._due(self._burst / 2 + 1.0)
 
     def _due(self, tokens: float) -> float:
-        return self._filled_at + (tokens - self._tokens) / self._per_second
+        due = self._filled_at + (tokens - self._tokens) / self._per_second
+        if not self.is_crowded:
+            return due
+        # what the polls really sent counts, not only what was planned
+        room = float("inf") if self.opening else self._recent.due(self._clock(), self._total * MINUTE_S)
+        latest = self._spent_at + _LONGEST_WITHOUT_S
+        return max(due, min(room, latest))
 
     def spend(self, kind: Kind) -> None:
         """Count a background request."""
@@ -163,6 +237,7 @@ class Pacing:
             return
         self._fill()
         self._tokens -= 1.0
+        self._spent_at = self._clock()
         self._turns.remove(kind)
         self._turns.append(kind)
 

@@ -30,6 +30,8 @@ class PageFetcher:
         self._clock = clock
         #: when any request was last answered with a listing, on `clock`, seconds; None: never
         self.answered_at: float | None = None
+        #: called before each request
+        self.on_request: Callable[[], object] = lambda: None
         self._failures = 0
 
     def attempt(
@@ -47,6 +49,7 @@ class PageFetcher:
             params["after"] = after
         if before is not None:
             params["before"] = before
+        self.on_request()
         answer = self._praw_client.get(listing_path(list(subreddits), self._stream), params, priority)
         page = parse_page(answer, self._stream)
         self.answered_at = self._clock()
@@ -57,6 +60,7 @@ class PageFetcher:
 
     def describe(self, subreddits: Sequence[str], priority: Priority) -> object:
         """Return Reddit's description of these subreddits (at most 100). Raises as `attempt`."""
+        self.on_request()
         return self._praw_client.get("/api/info", {"sr_name": ",".join(subreddits)}, priority)
 
     def report(self, error: TransientError, failures: int, pause: float) -> None:

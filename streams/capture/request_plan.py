@@ -126,6 +126,24 @@ def share(own: Wishes, others: Sequence[Wishes], total: float) -> float:
     return own.needed + (total - needed) * (own.wished - own.needed) / (wished - needed)
 
 
+def strict_share(own: Wishes, others: Sequence[Wishes], total: float) -> float:
+    """Return the requests per second of `total` that are a stream's alone: those of all streams make up `total`."""
+    wished = own.wished + sum(other.wished for other in others)
+    if wished > total:
+        return share(own, others, total)
+    return own.wished + (total - wished) / (1 + len(others))
+
+
+def slowest(rates: Sequence[float], longest: float) -> float:
+    """Return the requests per second below which the quota is short for groups with these rates."""
+    return _cost(rates, lambda rate: slow_interval(rate, longest, len(rates)))
+
+
+def slow_interval(rate: float, longest: float, groups: int) -> float:
+    """Return the longest interval of one of so many groups with which the quota is not short, seconds."""
+    return _stretched(rate, longest, _SLOW, seconds_back(groups))
+
+
 def plan(loads: Mapping[int, float], *, allowed: float, longest: float) -> Plan:
     """Return the intervals that fit into the quota.
 
@@ -145,7 +163,7 @@ def plan(loads: Mapping[int, float], *, allowed: float, longest: float) -> Plan:
             lambda value: _cost(rates, lambda rate: _stretched(rate, longest, value, late)) <= allowed, 1.0
         )
     made = Plan(longest, factor, stretch, late, allowed=allowed * 60.0)
-    needed = 60.0 * _cost(rates, lambda rate: _stretched(rate, longest, _SLOW, late))
+    needed = 60.0 * slowest(rates, longest)
     slowed = tuple(key for key, rate in loads.items() if made.interval(rate) > longest)
     return replace(made, needed=needed, slowed=slowed)
 

@@ -60,6 +60,11 @@ class SharedFindings:
             if isinstance(found := self._fresh(one.get(name.lower())), bool)
         }
 
+    def has_suspects(self) -> bool:
+        """Return whether any stream has lately found names that the server does not describe as readable."""
+        entries = [self._described, *self._others_entries("described")]
+        return any(self._fresh(entry) is False for one in entries for entry in one.values())
+
     def refusal(self, name: str) -> str | None:
         """Return the reason for which Reddit has just refused this name to another stream."""
         for one in self._others_entries("refused"):

@@ -117,6 +117,9 @@ class EasyQuota:
         del own
         return []
 
+    def requests_of_others(self) -> int:
+        return 0
+
 
 class MortalWriter(SpoolWriter):
     """A spool writer that meets a fate before or after its commit."""

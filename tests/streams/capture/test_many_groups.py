@@ -67,6 +67,9 @@ class Window:
         del own
         return []
 
+    def requests_of_others(self) -> int:
+        return 0
+
 
 def pacing_of(groups: int, clock: Clock) -> Pacing:
     pacing = Pacing(Window(clock), 16.0, sharers=1, clock=clock, wall=clock)  # type: ignore[arg-type]
