@@ -181,7 +181,8 @@ class Search:
         """Yield the names of unread groups that no survey has described yet."""
         if len(own) >= AT_ONCE:
             return
-        others = [name for name in self._tools.unread() if name not in set(own)]
+        mine = set(own)
+        others = [name for name in self._tools.unread() if name not in mine]
         known = self._tools.findings.described(others)
         yield from (name for name in others if name not in known)
 

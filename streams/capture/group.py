@@ -21,6 +21,7 @@ from streams.capture.bad_name_search import Search, SearchTools, threshold
 from streams.capture.bisection import CONTROLS, Bisection
 from streams.capture.coverage import Absorbed, Coverage
 from streams.capture.failing_pages import PageSize, needs_smaller_page
+from streams.capture.group_packing import lower_names
 from streams.capture.head_walk import HeadWalk
 from streams.capture.late_items import LateItems
 from streams.capture.late_loss import LateScanLog
@@ -217,7 +218,7 @@ class Group:
         self._head = None
         if poll.reads_backlog and self._tools.pacing.is_crowded:
             poll.top = page
-            head = HeadWalk(poll, names, self._late_items.reach(names, self.pace.rate), moment)
+            head = HeadWalk(poll, names, self._reach(names), moment)
             absorbed = self._advance_head(head, page)
         else:
             absorbed = poll.refresh(page, moment)
@@ -252,8 +253,16 @@ class Group:
         ceiling = None
         if self._collective:  # its items have no configured subreddit: proofs of others show nothing about it
             ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
-        reach = self._late_items.reach(active, self.pace.rate) if self._tools.pacing.is_crowded else float("inf")
-        return ListingPoll(active, coverage, self._log, start=self._tools.start, ceiling=ceiling, reach=reach)
+        return ListingPoll(
+            active, coverage, self._log, start=self._tools.start, ceiling=ceiling, reach=self._reach(active)
+        )
+
+    def _reach(self, names: tuple[str, ...]) -> float:
+        """Return the created_utc down to which a walk reads on for late items; infinity: a scan finds them."""
+        pacing = self._tools.pacing
+        if not pacing.is_crowded or pacing.is_hurried:
+            return float("inf")
+        return self._late_items.reach(names, self.pace.rate)
 
     def walk_step(self) -> ListingPoll | None:
         """Fetch the next lower page of the current walk; return the poll if that completes it."""
@@ -333,6 +342,8 @@ class Group:
             self.pace = self.pace.observe(new, began - self._last_poll)
         if poll.top is not None and (self._last_poll is None or new >= PAGE_SIZE):  # there may be more new ones below
             self.pace = self.pace.at_least(page_rate(poll.top, self._tools.coverage.reddit_now()))
+        if self.unread and self._tools.pacing.is_crowded:  # what is answered needs no survey
+            self._tools.findings.describe(poll.subreddits, lower_names(poll.subreddits))
         self._last_poll, self._answered, self.unread = began, True, False
         self._answered_within = self._tools.clock() - began
         if poll.top is not None:

@@ -17,7 +17,7 @@ from streams.capture.request_plan import (
     seconds_back,
     share,
     slow_interval,
-    slowest,
+    cost,
     strict_share,
     wishes,
 )
@@ -53,13 +53,16 @@ _CROWDED_BURST = 6.0
 
 #: With many groups, all streams together send at most this multiple of the quota's even pace within any minute, unless
 #: items would be lost. Background requests leave the difference to what is planned to the polls.
-_AT_MOST = 1.05
+_AT_MOST = 1.02
 
 #: The first newest pages of many groups, and the surveys before them, come at this multiple of a stream's pace.
-_OPENING = 1.25
+_OPENING = 1.4
+
+#: For this time after the last group is opened, walks read on for nothing, seconds.
+_HURRIED_FOR_S = 25.0
 
 #: Longest time without a background request while the last minute had too many requests, seconds.
-_LONGEST_WITHOUT_S = 30.0
+_LONGEST_WITHOUT_S = 60.0
 
 
 class Pacing:
@@ -104,8 +107,8 @@ class Pacing:
         self._groups = 1
         self._recent = RecentRequests()
         self._opened_at, self._spent_at = float("-inf"), clock()
-        #: whether some groups were never read
-        self.opening = False
+        self._hurried_until = float("-inf")
+        self._opening = False
 
     def replan(self, loads: Callable[[], Mapping[int, float]], *, now: bool = False) -> bool:
         """Plan again if it is time, or `now`; return whether there is a new plan. Raises QuotaFileError.
@@ -132,19 +135,25 @@ class Pacing:
         waiting = self._tokens < self._burst / 2
         background = self._background(tuple(groups.values())) if waiting else 0.0
         paced = self._paced(tuple(groups.values()), allowed - background)
-        made = plan(groups, allowed=paced, longest=self._longest)
+        late = self._late
+        made = plan(groups, allowed=paced, longest=self._longest, late=late)
         self.plan = replace(made, allowed=allowed * 60.0)  # background requests are no shortage
-        late = seconds_back(len(groups))
         used = sum(requests_per_second(rate, self.plan.interval(rate), late) for rate in groups.values())
-        self._per_second = max(_TRICKLE, allowed - used)
+        self._per_second = max(_TRICKLE, min(allowed, self._free()) - used)
         return True
 
     def _paced(self, rates: Sequence[float], planned: float) -> float:
         """Return the requests per second for polls: less than planned after a burst, and while groups are opened."""
         if not self.is_crowded:
             return planned
-        free = self._recent.pace(self._clock(), self._most) * self._strict / self._total if not self.opening else 0.0
-        return min(planned, max(free, slowest(rates, self._longest)))
+        least = cost(rates, lambda rate: self._latest_after(rate), self._late)
+        return min(planned, max(0.0 if self._opening else self._free(), least))
+
+    def _free(self) -> float:
+        """Return the requests per second of this stream after which no minute has too many."""
+        if not self.is_crowded:
+            return self._allowed
+        return self._recent.pace(self._clock(), self._most) * self._strict / self._total
 
     @property
     def _most(self) -> float:
@@ -167,8 +176,34 @@ class Pacing:
         """
         if not self.is_crowded or last is None:
             return wanted
-        latest = last + slow_interval(rate, self._longest, self._groups)
+        latest = last + self._latest_after(rate)
         return max(wanted, min(self._recent.due(self._clock(), self._most), latest))
+
+    def _latest_after(self, rate: float) -> float:
+        """Return after which time a group is polled in any case, seconds."""
+        return slow_interval(rate, self._longest, self._late)
+
+    @property
+    def opening(self) -> bool:
+        """Whether some groups were never read."""
+        return self._opening
+
+    @opening.setter
+    def opening(self, opening: bool) -> None:
+        if opening:
+            self._hurried_until = self._clock() + _HURRIED_FOR_S
+            if self.is_crowded:
+                self._tokens = min(self._tokens, 0.0)
+        self._opening = opening
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether many groups are opened, or were just now: their walks leave late items to later scans."""
+        return self.is_crowded and self._clock() < self._hurried_until
+
+    @property
+    def _late(self) -> float:
+        return 0.0 if self.is_hurried else seconds_back(self._groups)
 
     def opening_due(self) -> float:
         """When the next request may be sent that a group needs before its first newest page, or for it, on the clock."""

@@ -46,6 +46,9 @@ _LONGEST_S = 300.0
 #: The quota is short when a group waits longer than this multiple of the configured longest interval.
 _SLOW = 2.0
 
+#: After a burst, no group waits longer than this multiple for the limit of each minute.
+_HURRIED = 1.95
+
 #: While the quota is scarce: no group should wait longer than this multiple of the configured longest interval for the
 #: sake of background requests.
 COMFORT = 1.6
@@ -105,13 +108,13 @@ def wishes(rates: Sequence[float], longest: float) -> Wishes:
     They need what lets no group wait longer than `COMFORT` times the configured longest interval.
     """
     late = seconds_back(len(rates))
-    needed = _cost(rates, lambda rate: _stretched(rate, longest, COMFORT, late))
+    needed = cost(rates, lambda rate: _stretched(rate, longest, COMFORT, late))
     return Wishes(needed, wished=max(needed, _wished(rates, longest)))
 
 
 def _wished(rates: Sequence[float], longest: float) -> float:
-    usual = _cost(rates, lambda rate: _limits(rate, longest)[1])
-    fresh = _cost(rates, lambda rate: _limits(rate, longest)[0])
+    usual = cost(rates, lambda rate: _limits(rate, longest)[1])
+    fresh = cost(rates, lambda rate: _limits(rate, longest)[0])
     return max(usual, min(fresh, _FRESH_REQUESTS))
 
 
@@ -134,36 +137,32 @@ def strict_share(own: Wishes, others: Sequence[Wishes], total: float) -> float:
     return own.wished + (total - wished) / (1 + len(others))
 
 
-def slowest(rates: Sequence[float], longest: float) -> float:
-    """Return the requests per second below which the quota is short for groups with these rates."""
-    return _cost(rates, lambda rate: slow_interval(rate, longest, len(rates)))
+def slow_interval(rate: float, longest: float, late: float) -> float:
+    """Return the longest interval of a group to which the limit of each minute may lead, seconds."""
+    return _stretched(rate, longest, _HURRIED, late)
 
 
-def slow_interval(rate: float, longest: float, groups: int) -> float:
-    """Return the longest interval of one of so many groups with which the quota is not short, seconds."""
-    return _stretched(rate, longest, _SLOW, seconds_back(groups))
-
-
-def plan(loads: Mapping[int, float], *, allowed: float, longest: float) -> Plan:
+def plan(loads: Mapping[int, float], *, allowed: float, longest: float, late: float | None = None) -> Plan:
     """Return the intervals that fit into the quota.
 
     Args:
         loads: the rate of each group of a stream by its key, items per second.
         allowed: requests per second that these may use.
         longest: the configured longest interval, seconds.
+        late: how far each poll reads back, seconds; default: as usual for this number of groups.
     """
     rates = tuple(loads.values())
-    late = seconds_back(len(rates))
+    late = seconds_back(len(rates)) if late is None else late
     factor, stretch = 0.0, 0.0
-    if _cost(rates, lambda rate: _limits(rate, longest)[1]) <= allowed:
+    if cost(rates, lambda rate: _limits(rate, longest)[1]) <= allowed:
         limit = min(allowed, _wished(rates, longest))
-        factor = _least(lambda value: _cost(rates, lambda rate: _fresh(rate, longest, value)) <= limit, 0.01)
+        factor = _least(lambda value: cost(rates, lambda rate: _fresh(rate, longest, value)) <= limit, 0.01)
     else:
         stretch = _least(
-            lambda value: _cost(rates, lambda rate: _stretched(rate, longest, value, late)) <= allowed, 1.0
+            lambda value: cost(rates, lambda rate: _stretched(rate, longest, value, late), late) <= allowed, 1.0
         )
     made = Plan(longest, factor, stretch, late, allowed=allowed * 60.0)
-    needed = 60.0 * slowest(rates, longest)
+    needed = 60.0 * cost(rates, lambda rate: _stretched(rate, longest, _SLOW, late), late)
     slowed = tuple(key for key, rate in loads.items() if made.interval(rate) > longest)
     return replace(made, needed=needed, slowed=slowed)
 
@@ -198,8 +197,9 @@ def _stretched(rate: float, longest: float, stretch: float, late: float) -> floa
     return sooner if saves else interval
 
 
-def _cost(rates: Sequence[float], interval: Callable[[float], float]) -> float:
-    late = seconds_back(len(rates))
+def cost(rates: Sequence[float], interval: Callable[[float], float], late: float | None = None) -> float:
+    """Return the requests per second of polls of groups with these rates, at these intervals."""
+    late = seconds_back(len(rates)) if late is None else late
     return sum(requests_per_second(rate, interval(rate), late) for rate in rates)
 
 

@@ -42,7 +42,8 @@ class SharedFindings:
     def describe(self, names: Iterable[str], readable: Collection[str]) -> None:
         """Record the server's description of these names; `readable` are in lower case."""
         now = self._wall()
-        self._described |= {name.lower(): (name.lower() in readable, now) for name in names}
+        found = frozenset(readable)
+        self._described |= {name.lower(): (name.lower() in found, now) for name in names}
         self._write()
 
     def refuse(self, name: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -119,6 +120,8 @@ class TwoStreams:
     items: float
     unavailable: float = 0.0
     backlog: int = 5000
+    #: seed of the names that cannot be read; None: they are evenly spread
+    draw: int | None = None
     config: Config = field(default_factory=Config)
     time: SharedTime = field(default_factory=SharedTime)
     notes: dict[str, Notes] = field(default_factory=lambda: {stream: Notes() for stream in STREAMS})
@@ -139,7 +142,10 @@ class TwoStreams:
         )
         self.simulation = Simulation(settings, self.time)
         step = round(1 / self.unavailable) if self.unavailable else 0
-        for number, name in enumerate(names[step // 2 :: step] if step else ()):
+        bad = names[step // 2 :: step] if step else ()
+        if self.draw is not None:
+            bad = tuple(random.Random(self.draw).sample(names, len(bad)))
+        for number, name in enumerate(bad):
             self.simulation.world.set_state(name, _UNAVAILABLE[number % len(_UNAVAILABLE)], self.time.now)
 
     def run(self, seconds: float) -> None:
