@@ -228,15 +228,18 @@ class Search:
             bisection.refused(brief(error))
         else:
             # an item may be removed before the next request; and often this page alone proves the names
-            if names == self._good:
-                self._tools.take_newest(poll, page, asked, now)
-            else:
-                self._tools.take(poll, page, asked)
+            self._take(poll, page, asked, now)
             bisection.answered()
             if attempts:
                 self._size.arrived(asked.limit, attempts)
                 bisection.size_matters = True
         self._attempts.pop(names[0], None)
+
+    def _take(self, poll: ListingPoll, page: Page, asked: Request, began: float) -> None:
+        if poll.subreddits == self._good:
+            self._tools.take_newest(poll, page, asked, began)
+        else:
+            self._tools.take(poll, page, asked)
 
     def _priority(self) -> Priority:
         """Return the priority of the next probe: a long search leaves the polls their quota."""

@@ -9,19 +9,19 @@ from dataclasses import replace
 
 from core.reddit.limiter import Limiter
 from core.reddit.quota import WINDOW, Quota
+from streams.capture.recent_requests import MINUTE_S, RecentRequests
 from streams.capture.request_plan import (
     FEW_GROUPS,
     Plan,
+    cost,
     plan,
     requests_per_second,
     seconds_back,
     share,
     slow_interval,
-    cost,
     strict_share,
     wishes,
 )
-from streams.capture.recent_requests import MINUTE_S, RecentRequests
 from streams.capture.scheduler import Kind
 
 #: Seconds between two plans: the other streams' wishes and the rates change slowly; a burst counts at once anyway.
@@ -61,6 +61,9 @@ _OPENING = 1.4
 #: For this time after the last group is opened, walks read on for nothing, seconds.
 _HURRIED_FOR_S = 25.0
 
+#: Meanwhile, background requests are sent while the last minute had less than this share of what is planned.
+_HURRIED_BACKGROUND = 0.75
+
 #: Longest time without a background request while the last minute had too many requests, seconds.
 _LONGEST_WITHOUT_S = 60.0
 
@@ -93,7 +96,7 @@ class Pacing:
         self.plan = Plan(longest)
         self._plan_due = clock()
         self._tokens = _BURST
-        self._burst = _BURST
+        self._burst, self._was_crowded = _BURST, False
         self._filled_at = clock()
         self._per_second = 1.0
         #: the kinds of background requests, the one that was served last at the end
@@ -130,7 +133,7 @@ class Pacing:
         self._strict = strict_share(own, others, total)
         self._total = total
         self._recent.others_sent(self._clock(), self._limiter.requests_of_others())
-        self._burst = _CROWDED_BURST if self.is_crowded else _BURST
+        self._set_burst()
         self._fill()
         waiting = self._tokens < self._burst / 2
         background = self._background(tuple(groups.values())) if waiting else 0.0
@@ -146,7 +149,7 @@ class Pacing:
         """Return the requests per second for polls: less than planned after a burst, and while groups are opened."""
         if not self.is_crowded:
             return planned
-        least = cost(rates, lambda rate: self._latest_after(rate), self._late)
+        least = cost(rates, self._latest_after, self._late)
         return min(planned, max(0.0 if self._opening else self._free(), least))
 
     def _free(self) -> float:
@@ -192,8 +195,6 @@ class Pacing:
     def opening(self, opening: bool) -> None:
         if opening:
             self._hurried_until = self._clock() + _HURRIED_FOR_S
-            if self.is_crowded:
-                self._tokens = min(self._tokens, 0.0)
         self._opening = opening
 
     @property
@@ -206,15 +207,25 @@ class Pacing:
         return 0.0 if self.is_hurried else seconds_back(self._groups)
 
     def opening_due(self) -> float:
-        """When the next request may be sent that a group needs before its first newest page, or for it, on the clock."""
+        """When the next request may be sent that opens a group: a survey, or the first newest page, on the clock."""
         if not self.is_crowded or self._strict <= 0:
             return float("-inf")
         spread = self._opened_at + 1.0 / (_OPENING * self._strict)
         return max(spread, self._recent.due(self._clock(), self._most))
 
     def opened(self) -> None:
-        """Count a request that a group needs before its first newest page, or for it."""
+        """Count a request that opens a group."""
         self._opened_at = self._clock()
+
+    def _set_burst(self) -> None:
+        """Adjust the number of background requests that may be sent at once to the number of groups."""
+        if not self.is_crowded:
+            self._burst, self._was_crowded = _BURST, False
+            return
+        if not self._was_crowded:
+            self._tokens, self._was_crowded = min(self._tokens, _CROWDED_BURST), True
+        # what waits while groups are opened follows soon
+        self._burst = _BURST if self.is_hurried else _CROWDED_BURST
 
     def plan_anew(self) -> None:
         """Plan at the next call of `replan`: other groups use this pace from now on."""
@@ -262,7 +273,8 @@ class Pacing:
         if not self.is_crowded:
             return due
         # what the polls really sent counts, not only what was planned
-        room = float("inf") if self.opening else self._recent.due(self._clock(), self._total * MINUTE_S)
+        most = self._total * MINUTE_S * (_HURRIED_BACKGROUND if self.is_hurried else 1.0)
+        room = float("inf") if self.opening else self._recent.due(self._clock(), most)
         latest = self._spent_at + _LONGEST_WITHOUT_S
         return max(due, min(room, latest))
 

@@ -24,7 +24,7 @@ class RecentRequests:
         self._moments.append(now)
 
     def others_sent(self, now: float, total: int) -> None:
-        """Record the number of requests that the others have ever sent: those since the last report count as sent now."""
+        """Record how many requests the others have ever sent: those since the last report count as sent now."""
         new = 0 if self._others is None else max(0, total - self._others)
         self._others = total
         self._moments.extend([now] * new)

@@ -4,9 +4,11 @@ import heapq
 import itertools
 import random
 import threading
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ STREAMS = ("comments", "submissions")
 #: of all items; the rest are comments
 _SUBMISSIONS = 0.12
 _LATENCY_S = 0.15
+_GRANT = "client_credentials"
 _UNAVAILABLE = (State.PRIVATE, State.BANNED, State.MISSING)
 #: what surfaced later than this after its creation has no meaningful delay, seconds
 _AT_ONCE_S = 0.5
@@ -127,6 +130,7 @@ class TwoStreams:
     notes: dict[str, Notes] = field(default_factory=lambda: {stream: Notes() for stream in STREAMS})
     #: moment, stream and path of each request
     asked: list[tuple[float, str, str]] = field(default_factory=list)
+    began: float = BIRTH
 
     def __post_init__(self) -> None:
         names = tuple(f"Subreddit_{number:05d}" for number in range(self.subreddits))
@@ -141,6 +145,8 @@ class TwoStreams:
             removed_seconds=(60.0, 300.0),
         )
         self.simulation = Simulation(settings, self.time)
+        answer = self.simulation.reddit.token(f"Basic {b64encode(b'client:secret').decode()}", _GRANT, self.time.now)
+        self.token = orjson.loads(answer.body)["access_token"]
         step = round(1 / self.unavailable) if self.unavailable else 0
         bad = names[step // 2 :: step] if step else ()
         if self.draw is not None:
@@ -151,7 +157,7 @@ class TwoStreams:
     def run(self, seconds: float) -> None:
         """Run both streams for some seconds."""
         until = self.time.now + seconds
-        self.time.run(*(lambda stream=stream: self._capture(stream, until) for stream in STREAMS))  # type: ignore[misc]
+        self.time.run(*(partial(self._capture, stream, until) for stream in STREAMS))
 
     def _capture(self, stream: str, until: float) -> None:
         time: Any = self.time
@@ -170,7 +176,7 @@ class TwoStreams:
     def most_in_a_minute(self) -> int:
         """Return the most requests within any 60 seconds."""
         moments = [moment for moment, *_ in self.asked]
-        return max(number - next(i for i, one in enumerate(moments) if one > at - 60.0) + 1 for number, at in enumerate(moments))
+        return max(sum(at - 60.0 < one <= at for one in moments) for at in moments)
 
     def minutes(self) -> list[int]:
         """Return the requests of each minute."""
@@ -179,28 +185,28 @@ class TwoStreams:
 
     def delays(self, since: float = 0.0, until: float = float("inf")) -> list[float]:
         """Return in order the delays of items created in this time; one that was never shown counts as very late."""
-        found = []
-        for item in self._due(since, until):
-            if (item.surfaced_at or 0.0) - item.created < _AT_ONCE_S:
-                found.append((float("inf") if item.shown_at is None else item.shown_at) - item.created)
-        return sorted(found)
+        return sorted(
+            (float("inf") if item.shown_at is None else item.shown_at) - item.created
+            for item in self._due(since, until)
+            if (item.surfaced_at or 0.0) - item.created < _AT_ONCE_S
+        )
 
     def _due(self, since: float, until: float) -> list[Item]:
         until = min(until + BIRTH, self.time.now - 90.0)
-        stood = lambda item: item.removed_at is None or item.removed_at - (item.surfaced_at or 0.0) > 60.0  # noqa: E731
         return [
             item
             for item in self.simulation.world.truth()
-            if BIRTH + since < item.created < until and item.surfaced_at is not None and stood(item)
+            if BIRTH + since < item.created < until and item.surfaced_at is not None and _stood(item)
         ]
 
     def lost(self) -> list[str]:
-        """Return the items that were listed for a minute, and are neither captured nor in a gap."""
+        """Return the items that were listed and not removed, and are neither captured nor in a gap."""
         spooled, gaps = self._spools()
         return [
             item.fullname
             for item in self._due(0.0, float("inf"))
-            if item.fullname not in spooled
+            if item.removed_at is None
+            and item.fullname not in spooled
             and not any(item.subreddit in gap.unproven and gap.admits(item.created_utc) for gap in gaps)
         ]
 
@@ -214,6 +220,10 @@ class TwoStreams:
             gaps += reader.gaps()
             reader.close()
         return names, gaps
+
+
+def _stood(item: Item) -> bool:
+    return item.removed_at is None or item.removed_at - (item.surfaced_at or 0.0) > 60.0
 
 
 @dataclass(slots=True)
@@ -237,10 +247,10 @@ class _Client:
         time.sleep(_LATENCY_S)
         simulation = self.system.simulation
         simulation.now()
-        answer = simulation.reddit._content(path, {key: str(value) for key, value in params.items()}, None)
-        usage = simulation.reddit.quota.charge("client", time.now)
-        headers = {key.lower(): float(value) for key, value in usage.headers().items()}
-        read = RateHeaders(*(headers.get(f"x-ratelimit-{name}") for name in ("used", "remaining", "reset")))
+        query = {key: str(value) for key, value in params.items()}
+        answer = simulation.reddit.data(path, query, f"Bearer {self.system.token}", time.now)
+        headers = {key.lower(): value for key, value in answer.headers.items()}
+        read = RateHeaders(*(float(headers[f"x-ratelimit-{name}"]) for name in ("used", "remaining", "reset")))
         self.limiter.answered(grant, str(answer.status), read)
         if answer.status in _REASONS:
             raise Unavailable(_REASONS[answer.status])
