@@ -77,7 +77,7 @@ class AvailabilityChecks:
         self.return_after = 0.0
         if coverage.proven_until:  # otherwise the very first walks read all of them together
             for name in availability.subreddits:
-                if coverage.moment([name]) is None and name not in availability.absent:
+                if name.lower() not in coverage.proven_at and name not in availability.absent:
                     availability.join(name)
 
     def catch_up_with_ledger(self) -> None:
