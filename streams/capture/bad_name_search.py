@@ -164,12 +164,16 @@ class Search:
         self.due = self._tools.clock()
         findings = self._tools.findings
         survey.learn(findings.described(survey.waiting()))
+        if not self._refused:
+            survey.learn(findings.answered(survey.waiting()))
         if not survey.done:
             names = survey.next(self._unread(survey.waiting()))
             try:
                 readable = survey.take(self._tools.fetcher.describe(names, Priority.STREAM))
             except (Unavailable, TransientError):
                 self._survey = None
+                if not self._refused:
+                    self.bisection.request_all()
                 return
             if readable:  # otherwise the server may not know this request
                 findings.describe(names, readable)

@@ -343,7 +343,7 @@ class Group:
         if poll.top is not None and (self._last_poll is None or new >= PAGE_SIZE):  # there may be more new ones below
             self.pace = self.pace.at_least(page_rate(poll.top, self._tools.coverage.reddit_now()))
         if self.unread and self._tools.pacing.is_crowded:  # what is answered needs no survey
-            self._tools.findings.describe(poll.subreddits, lower_names(poll.subreddits))
+            self._tools.findings.answer(lower_names(poll.subreddits))
         self._last_poll, self._answered, self.unread = began, True, False
         self._answered_within = self._tools.clock() - began
         if poll.top is not None:

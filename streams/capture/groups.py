@@ -71,7 +71,8 @@ class Groups:
     @property
     def has_unread(self) -> bool:
         """Whether some groups were never read since the first start."""
-        return any(group.unread for group in self._groups.values())
+        active = self._tools.availability.active
+        return any(group.unread and active(group.names) for group in self._groups.values())
 
     def _unread_names(self) -> Iterator[str]:
         for group in self._groups.values():

@@ -58,6 +58,9 @@ _AT_MOST = 1.02
 #: The first newest pages of many groups, and the surveys before them, come at this multiple of a stream's pace.
 _OPENING = 1.4
 
+#: Longest time for which background requests wait for unread groups, seconds.
+_OPENING_FOR_S = 120.0
+
 #: For this time after the last group is opened, walks read on for nothing, seconds.
 _HURRIED_FOR_S = 25.0
 
@@ -112,6 +115,7 @@ class Pacing:
         self._opened_at, self._spent_at = float("-inf"), clock()
         self._hurried_until = float("-inf")
         self._opening = False
+        self._opening_since: float | None = None
 
     def replan(self, loads: Callable[[], Mapping[int, float]], *, now: bool = False) -> bool:
         """Plan again if it is time, or `now`; return whether there is a new plan. Raises QuotaFileError.
@@ -193,9 +197,15 @@ class Pacing:
 
     @opening.setter
     def opening(self, opening: bool) -> None:
-        if opening:
-            self._hurried_until = self._clock() + _HURRIED_FOR_S
-        self._opening = opening
+        now = self._clock()
+        if not opening:
+            self._opening_since = None
+        elif self._opening_since is None:
+            self._opening_since = now
+        # a group that is never answered must not delay the others' work for ever
+        self._opening = self._opening_since is not None and now - self._opening_since < _OPENING_FOR_S
+        if self._opening:
+            self._hurried_until = now + _HURRIED_FOR_S
 
     @property
     def is_hurried(self) -> bool:

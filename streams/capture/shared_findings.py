@@ -34,6 +34,8 @@ class SharedFindings:
         self._wall = wall
         #: by name in lower case: whether the server describes it as readable, and when it did
         self._described: dict[str, tuple[bool, float]] = {}
+        #: by name in lower case: when a request for it and others was answered (with True)
+        self._answered: dict[str, tuple[bool, float]] = {}
         #: by name in lower case: why it was refused, and when
         self._refused: dict[str, tuple[str, float]] = {}
         #: the files of the others: by path, what distinguishes its version, and the content
@@ -42,9 +44,18 @@ class SharedFindings:
     def describe(self, names: Iterable[str], readable: Collection[str]) -> None:
         """Record the server's description of these names; `readable` are in lower case."""
         now = self._wall()
-        found = frozenset(readable)
-        self._described |= {name.lower(): (name.lower() in found, now) for name in names}
+        self._described |= {name.lower(): (name.lower() in readable, now) for name in names}
         self._write()
+
+    def answer(self, names: Iterable[str]) -> None:
+        """Record that a request for these names together, in lower case, was answered."""
+        self._answered |= dict.fromkeys(names, (True, self._wall()))
+        self._write()
+
+    def answered(self, names: Iterable[str]) -> dict[str, bool]:
+        """Return those of the names that were answered lately to any stream, each with True."""
+        entries = [self._answered, *self._others_entries("answered")]
+        return {name: True for name in names for one in entries if self._fresh(one.get(name.lower())) is True}
 
     def refuse(self, name: str, reason: str) -> None:
         """Record that Reddit refused this name, with a reason of its own."""
@@ -105,8 +116,10 @@ class SharedFindings:
         oldest = self._wall() - _FRESH_S
         self._described = {name: entry for name, entry in self._described.items() if entry[1] > oldest}
         self._refused = {name: entry for name, entry in self._refused.items() if entry[1] > oldest}
+        self._answered = {name: entry for name, entry in self._answered.items() if entry[1] > oldest}
+        content = {"described": self._described, "refused": self._refused, "answered": self._answered}
         try:
-            replace_json(self._directory / self._own, {"described": self._described, "refused": self._refused})
+            replace_json(self._directory / self._own, content)
         except OSError as error:
             log.info("findings_not_shared", error=str(error))
 

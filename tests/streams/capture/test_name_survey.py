@@ -63,3 +63,14 @@ JSON = st.recursive(
 @given(JSON)
 def test_any_answer_is_read(answer: object) -> None:
     assert all(isinstance(name, str) for name in readable_names(answer))
+
+
+def test_names_of_other_groups_fill_the_last_request() -> None:
+    survey = NameSurvey(["Alpha", "Beta"])
+    others = (f"Sub{number:03}" for number in range(250))
+    asked = survey.next(others)
+    assert asked[:3] == ("Alpha", "Beta", "Sub000")
+    assert len(asked) == AT_ONCE
+    assert survey.take(listing(*map(subreddit, asked))) == {name.lower() for name in asked}
+    assert survey.done
+    assert survey.suspects() == ()

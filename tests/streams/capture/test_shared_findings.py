@@ -69,3 +69,17 @@ def test_a_survey_asks_only_for_what_no_stream_knows() -> None:
     survey.learn({f"Name{number}": True for number in range(120, 250)})
     assert survey.done
     assert survey.suspects() == ("Name7",)
+
+
+def test_names_that_were_answered_need_no_survey_in_the_other_stream(tmp_path: Path) -> None:
+    clock = Clock()
+    one, other = pair(tmp_path, clock)
+    one.answer(["alpha", "beta"])
+    assert other.answered(["Alpha", "Gamma"]) == {"Alpha": True}
+    assert other.described(["Alpha"]) == {}, "a refusal later makes it suspect again"
+    assert not other.has_suspects()
+    one.describe(["Gamma"], set())
+    assert other.has_suspects()
+    clock.advance(400.0)
+    assert other.answered(["Alpha"]) == {}
+    assert not other.has_suspects()
