@@ -1,0 +1,49 @@
+"""The audit's statement in one plain sentence, for `audit`, the page and `status`. Pure."""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from core.status.audit_bound import ENOUGH_DRAWS, AuditReport, Outcomes
+from core.status.confidence_bound import CONFIDENCE
+
+#: The items of a stream, as people call them.
+_ITEMS = {"submissions": "posts"}
+
+
+def sentence(report: AuditReport) -> str:
+    """Return the statement in one sentence, or say that there are too few samples for one."""
+    covered = report.sampled
+    if report.since is None or report.until is None or not covered:
+        return "Nothing is known: no item has been sampled."
+    outcomes = Outcomes()
+    for bound in covered.values():
+        outcomes = outcomes.plus(bound.outcomes)
+    counts = f"{outcomes.sampled:,} sampled, {outcomes.missing:,} missing"
+    of = f"of the {items(covered)} created between {_utc(report.since)} and {_utc(report.until)}"
+    sure, missing = f"with {CONFIDENCE:.0%} confidence", "are missing outside the recorded gaps"
+    if report.draws < ENOUGH_DRAWS:
+        draws = f"{report.draws:,} independent {'draw' if report.draws == 1 else 'draws'}"
+        few = f"Too few samples for a useful statement: {counts}, in {draws}."
+        return f"{few} At most {share(report.at_most)} {of} {missing}, {sure}."
+    return f"At most {share(report.at_most)} {of} {missing}, {sure}: {counts}."
+
+
+def items(streams: Iterable[str]) -> str:
+    """Name the items of these streams: "posts and comments"."""
+    names = [_ITEMS.get(name, name) for name in streams]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "items"
+
+
+def share(value: float) -> str:
+    """Format an upper bound in percent with two digits that count, rounded up."""
+    percent = value * 100.0
+    if percent >= 99.5:
+        return "100 %"
+    digits = max(0, min(4, 1 - math.floor(math.log10(percent)))) if percent > 0.0 else 2
+    scale = 10**digits
+    return f"{math.ceil(percent * scale - 1e-6) / scale:.{digits}f} %"
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
