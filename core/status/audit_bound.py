@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from core.status.audit_store import Observation, Outcome
 from core.status.confidence_bound import CONFIDENCE, betting, clopper_pearson
 
-#: A source that sees only what Reddit lists. The statement rests on it only where no other one has a sample.
+#: A source that sees only what Reddit lists; see `_basis`.
 LISTING = "listing"
 
 #: Fewer draws cannot show that less than 5 % is missing: the statement says so.
@@ -211,24 +211,17 @@ def added_up(observations: Iterable[Observation]) -> dict[str, StreamObservation
 def bound_of(observed: StreamObservations) -> StreamBound:
     """Return the statement about one stream."""
     sources: dict[str, Outcomes] = {}
+    total = Outcomes()
     for (source, outcomes), count in observed.clusters.items():
         sources[source] = sources.get(source, Outcomes()).plus(outcomes, count)
-    rests_on = _basis(observed)
-    draws = [
-        (outcomes, count)
-        for (source, outcomes), count in observed.clusters.items()
-        if source in rests_on and outcomes.expected
-    ]
-    number = sum(count for _, count in draws)
-    total = Outcomes()
-    for outcomes in sources.values():
-        total = total.plus(outcomes)
+        total = total.plus(outcomes, count)
+    basis = _basis(_Draws.of(observed, listed=False), _Draws.of(observed, listed=True))
     return StreamBound(
         total,
         sources,
-        number,
-        rests_on if number else (),
-        _at_most(draws),
+        basis.number,
+        basis.sources,
+        basis.at_most,
         observed.since,
         observed.until,
         observed.subreddits,
@@ -241,29 +234,63 @@ def report(observed: Mapping[str, StreamObservations], streams: Iterable[str] = 
     return AuditReport({name: bound_of(observed.get(name, StreamObservations())) for name in names})
 
 
-def _basis(observed: StreamObservations) -> tuple[str, ...]:
-    """Return the sources on which the statement rests; chosen by the size of the samples, never by their outcomes.
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """The clusters of some sources that have an item that should be there, each with how many are like it."""
 
-    A listing does not show what Reddit never listed, so its items would dilute what the other sources find.
+    clusters: tuple[tuple[Outcomes, int], ...]
+    sources: tuple[str, ...]
+
+    @classmethod
+    def of(cls, observed: StreamObservations, *, listed: bool) -> "_Draws":
+        """Choose those of the listings, or those of all other sources."""
+        chosen = [
+            (source, outcomes, count)
+            for (source, outcomes), count in observed.clusters.items()
+            if outcomes.expected and (source == LISTING) is listed
+        ]
+        names = sorted({source for source, _, _ in chosen})
+        return cls(tuple((outcomes, count) for _, outcomes, count in chosen), tuple(names))
+
+    @property
+    def number(self) -> int:
+        return sum(count for _, count in self.clusters)
+
+    @property
+    def enough(self) -> bool:
+        return self.number >= ENOUGH_DRAWS
+
+    @property
+    def shares(self) -> Counter[float]:
+        """The missing share of each cluster."""
+        shares: Counter[float] = Counter()
+        for outcomes, count in self.clusters:
+            shares[outcomes.missing / outcomes.expected] += count
+        return shares
+
+    @property
+    def missing(self) -> float:
+        """The missing share of the sample."""
+        return sum(share * count for share, count in self.shares.items()) / max(1, self.number)
+
+    @property
+    def at_most(self) -> float:
+        """The bound."""
+        if any(outcomes.expected > 1 for outcomes, _ in self.clusters):
+            return betting(self.shares)
+        missing = sum(outcomes.missing * count for outcomes, count in self.clusters)
+        return clopper_pearson(missing, self.number, _WHERE_SOME_ARE_MISSING if missing else CONFIDENCE)
+
+
+def _basis(independent: _Draws, listed: _Draws) -> _Draws:
+    """Return the draws on which the statement rests.
+
+    A listing does not show what Reddit never listed, so its items would dilute what the other sources find: it counts
+    where these have too few draws, and where it shows that more is missing than they allow. The first choice
+    depends on the size of the samples only, the second one can only make the bound larger: it stays valid.
     """
-    draws: Counter[str] = Counter()
-    for (source, outcomes), count in observed.clusters.items():
-        draws[source] += count if outcomes.expected else 0
-    known = sorted(source for source, count in draws.items() if count)
-    independent = tuple(source for source in known if source != LISTING)
-    if independent and (sum(draws[one] for one in independent) >= ENOUGH_DRAWS or LISTING not in known):
-        return independent
-    return (LISTING,) if draws[LISTING] > sum(draws[one] for one in independent) else independent
-
-
-def _at_most(draws: Iterable[tuple[Outcomes, int]]) -> float:
-    """Return the bound for these clusters, each with the number of clusters that are like it."""
-    known = list(draws)
-    if all(outcomes.expected == 1 for outcomes, _ in known):
-        missing = sum(outcomes.missing * count for outcomes, count in known)
-        confidence = _WHERE_SOME_ARE_MISSING if missing else CONFIDENCE
-        return clopper_pearson(missing, sum(count for _, count in known), confidence)
-    shares: Counter[float] = Counter()
-    for outcomes, count in known:
-        shares[outcomes.missing / outcomes.expected] += count
-    return betting(shares)
+    if not independent.enough and listed.number > independent.number:
+        return listed
+    if listed.enough and listed.missing > independent.at_most:
+        return listed
+    return independent

@@ -21,7 +21,7 @@ def sentence(report: AuditReport) -> str:
         outcomes = outcomes.plus(bound.outcomes)
     counts = f"{outcomes.sampled:,} sampled, {outcomes.missing:,} missing"
     of = f"of the {items(covered)} created between {_utc(report.since)} and {_utc(report.until)}"
-    sure, missing = f"with {CONFIDENCE:.0%} confidence", "are missing outside the recorded gaps"
+    sure, missing = f"with {100 * CONFIDENCE:.0f} % confidence", "are missing outside the recorded gaps"
     if report.draws < ENOUGH_DRAWS:
         draws = f"{report.draws:,} independent {'draw' if report.draws == 1 else 'draws'}"
         few = f"Too few samples for a useful statement: {counts}, in {draws}."
@@ -40,9 +40,10 @@ def share(value: float) -> str:
     percent = value * 100.0
     if percent >= 99.5:
         return "100 %"
-    digits = max(0, min(4, 1 - math.floor(math.log10(percent)))) if percent > 0.0 else 2
-    scale = 10**digits
-    return f"{math.ceil(percent * scale - 1e-6) / scale:.{digits}f} %"
+    for _ in range(2):  # rounding up may give one digit more, as from 0.0998 to 0.10
+        digits = max(0, min(4, 1 - math.floor(math.log10(percent)))) if percent > 0.0 else 2
+        percent = math.ceil(percent * 10**digits - 1e-6) / 10**digits
+    return f"{percent:.{digits}f} %"
 
 
 def _utc(seconds: float) -> str:

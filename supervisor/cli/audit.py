@@ -125,7 +125,8 @@ def _print(report: AuditReport, config: Config, results: Mapping[str, Sampled], 
         print(printable_json(json.dumps(report.document(), indent=2, ensure_ascii=False)), file=out)
         return
     unused = {stream: result.unused for stream, result in results.items()}
-    print(masked(audit_text(report, config.reddit.subreddits, unused)), file=out)
+    lines = audit_text(report, config.reddit.subreddits, unused).splitlines()
+    print("\n".join(map(masked, lines)), file=out)
 
 
 def _progress(err: TextIO) -> Callable[[int, int], None]:
