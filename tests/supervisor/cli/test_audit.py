@@ -55,7 +55,7 @@ def ask(
     sampler: Callable[..., Mapping[str, Sampled]] = nothing,
     items: int = 0,
     as_json: bool = False,
-    credentials: Mapping[str, str] = CREDENTIALS,
+    credentials: Mapping[str, Any] = CREDENTIALS,
     **options: Any,
 ) -> tuple[ExitCode, str, str]:
     config = Config(
@@ -103,7 +103,14 @@ def test_for_programs_it_has_the_shape_of_the_contract(tmp_path: Path) -> None:
     code, text, _ = ask(tmp_path, as_json=True)
     answer = json.loads(text)
     assert code is ExitCode.OK
-    expected = {"since": NINE, "until": NINE + 995, "sampled": 1000, "found": 996, "missing": 4, "missing_in_gaps": 0}
+    expected: dict[str, Any] = {
+        "since": NINE,
+        "until": NINE + 995,
+        "sampled": 1000,
+        "found": 996,
+        "missing": 4,
+        "missing_in_gaps": 0,
+    }
     expected |= {"removed_first": 0, "confidence": 0.95, "sources": {"ids": {"sampled": 1000, "missing": 4}}}
     assert {name: answer[name] for name in expected} == expected
     assert 0.004 < answer["at_most"] < 0.015
