@@ -28,6 +28,9 @@ LISTING = "listing"
 #: Fewer draws cannot show that less than 5 % is missing: the statement says so.
 ENOUGH_DRAWS = 59
 
+#: A source that was given up after fewer draws does not count, if nothing was missing in them.
+FEW_DRAWS = 10
+
 #: An exact bound is wrong in five of a hundred audits on average, so in more than five of every second hundred. Where
 #: something is missing, the binomial bound is computed with this confidence, so that nearly every hundred has 95 right.
 _WHERE_SOME_ARE_MISSING = 0.99
@@ -106,9 +109,9 @@ class StreamBound:
     subreddits: Mapping[str, Outcomes] = field(default_factory=dict)
 
     @property
-    def enough(self) -> bool:
-        """Whether the bound says anything useful."""
-        return self.draws >= ENOUGH_DRAWS
+    def only_listed(self) -> bool:
+        """Whether it covers only what Reddit lists."""
+        return self.rests_on == (LISTING,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +288,11 @@ class _Draws:
 def _basis(independent: _Draws, listed: _Draws) -> _Draws:
     """Return the draws on which the statement rests.
 
-    A listing does not show what Reddit never listed, so its items would dilute what the other sources find: it counts
-    where these have too few draws, and where it shows that more is missing than they allow. The first choice
-    depends on the size of the samples only, the second one can only make the bound larger: it stays valid.
+    A listing does not show what Reddit never listed, so its items would dilute what the other sources find. It decides
+    where these have brought nearly nothing (the text says that the statement covers what Reddit lists), and where it
+    shows that more is missing than they allow, which can only make the bound larger.
     """
-    if not independent.enough and listed.number > independent.number:
+    if independent.number < FEW_DRAWS and not independent.missing and listed.number > independent.number:
         return listed
     if listed.enough and listed.missing > independent.at_most:
         return listed

@@ -22,11 +22,13 @@ def sentence(report: AuditReport) -> str:
     counts = f"{outcomes.sampled:,} sampled, {outcomes.missing:,} missing"
     of = f"of the {items(covered)} created between {_utc(report.since)} and {_utc(report.until)}"
     sure, missing = f"with {100 * CONFIDENCE:.0f} % confidence", "are missing outside the recorded gaps"
+    only = [name for name, bound in covered.items() if bound.only_listed]
+    listed = f" Of {items(only)}, this covers what Reddit lists." if only else ""
     if report.draws < ENOUGH_DRAWS:
         draws = f"{report.draws:,} independent {'draw' if report.draws == 1 else 'draws'}"
         few = f"Too few samples for a useful statement: {counts}, in {draws}."
-        return f"{few} At most {share(report.at_most)} {of} {missing}, {sure}."
-    return f"At most {share(report.at_most)} {of} {missing}, {sure}: {counts}."
+        return f"{few} At most {share(report.at_most)} {of} {missing}, {sure}.{listed}"
+    return f"At most {share(report.at_most)} {of} {missing}, {sure}: {counts}.{listed}"
 
 
 def items(streams: Iterable[str]) -> str:

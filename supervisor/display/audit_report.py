@@ -78,8 +78,7 @@ def _details(report: AuditReport) -> Iterable[str]:
 def _rests_on(bound: StreamBound) -> str:
     sources = "; ".join(SOURCES.get(one, one) for one in bound.rests_on)
     draws = plural(bound.draws, "independent draw")
-    listed = " It covers what Reddit lists." if bound.rests_on == (LISTING,) else ""
-    return f"the bound rests on {draws} ({sources}).{listed}"
+    return f"the bound rests on {draws} ({sources})."
 
 
 def _missing_by_subreddit(report: AuditReport) -> str:

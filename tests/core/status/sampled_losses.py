@@ -1,7 +1,7 @@
 """A population of posts and comments with losses of a known share, and samples of it as the audit draws them.
 
 The audit draws posts at random moments, of a hundred of them some in proportion to their number of comments, and of
-each tree a few comments that were created in different minutes; or single posts by their id.
+each tree a few comments that were created in different minutes; or single posts by their id; or pages of a listing.
 """
 
 import math
@@ -16,6 +16,7 @@ _HOURS = 12
 _POSTS = 800
 _LARGEST_TREE = 300
 _BATCH, _OF_A_BATCH, _OF_A_TREE = 100, 8, 4
+_PAGE, _OF_A_PAGE = 100, 10
 
 SCATTERED, ONE_BLOCK, SHORT_BLOCKS = "scattered", "one block", "short blocks"
 
@@ -80,6 +81,22 @@ def sampled_trees(population: Population, gone: set[int], draws: int, chance: ra
             taken = list(minutes.values())[:_OF_A_TREE]
             missing = sum(place in gone for place in taken)
             clusters["trees", Outcomes(len(taken) - missing, missing)] += 1
+    return StreamObservations(clusters)
+
+
+def sampled_pages(
+    moments: list[float], gone: set[int], draws: int, chance: random.Random, *, by_minute: bool = False
+) -> StreamObservations:
+    """Draw pages of a listing at random depths, and of each some items; `by_minute`: each of these is a cluster."""
+    clusters: Counter[tuple[str, Outcomes]] = Counter()
+    for _ in range(draws):
+        start = chance.randrange(len(moments) - _PAGE + 1)
+        page = chance.sample(range(start, start + _PAGE), 3 * _OF_A_PAGE)
+        minutes = {int(moments[place] // 60): place for place in page}
+        taken = list(minutes.values())[:_OF_A_PAGE]
+        for part in [[place] for place in taken] if by_minute else [taken]:
+            missing = sum(place in gone for place in part)
+            clusters["listing", Outcomes(len(part) - missing, missing)] += 1
     return StreamObservations(clusters)
 
 

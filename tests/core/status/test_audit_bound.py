@@ -92,10 +92,23 @@ def test_what_reddit_lists_does_not_dilute_what_other_sources_find() -> None:
     assert found.streams["comments"].rests_on == ("trees",)
 
 
-def test_with_few_draws_of_other_sources_the_listing_is_used() -> None:
-    found = made(seen("trees", 5, 2), seen("listing", 400))
-    assert found.streams["comments"].rests_on == ("listing",)
-    assert made(seen("trees", 5, 2), seen("listing", 3)).streams["comments"].rests_on == ("trees",)
+@pytest.mark.parametrize(
+    ("trees", "missing", "listed", "rests_on"),
+    [
+        (0, 0, 400, "listing"),
+        (9, 0, 400, "listing"),
+        (9, 0, 3, "trees"),
+        (9, 1, 400, "trees"),
+        (10, 0, 400, "trees"),
+        (50, 20, 400, "trees"),
+    ],
+)
+def test_a_listing_decides_only_where_the_others_brought_nearly_nothing(
+    trees: int, missing: int, listed: int, rests_on: str
+) -> None:
+    found = made(seen("trees", trees - missing, 2), seen("trees", missing, 2, "missing"), seen("listing", listed))
+    assert found.streams["comments"].rests_on == (rests_on,)
+    assert sentence(found).endswith(" Of comments, this covers what Reddit lists.") is (rests_on == "listing")
 
 
 def test_a_listing_that_shows_more_missing_than_the_others_allow_decides() -> None:

@@ -13,6 +13,7 @@ from tests.core.status.sampled_losses import (
     SHORT_BLOCKS,
     Population,
     lost,
+    sampled_pages,
     sampled_posts,
     sampled_trees,
 )
@@ -20,7 +21,7 @@ from tests.core.status.sampled_losses import (
 RUNS = 100
 MUST_HOLD = 95
 POSTS, DRAWS = 20_000, 1000
-TREES = 120
+TREES = PAGES = 120
 SHARES = (0.0, 0.001, 0.01, 0.1)
 PATTERNS = (SCATTERED, ONE_BLOCK, SHORT_BLOCKS)
 CASES = [(share, how) for share in SHARES for how in (PATTERNS if share else (SCATTERED,))]
@@ -68,4 +69,28 @@ def test_a_bound_that_takes_each_comment_as_independent_fails_where_losses_clust
         gone = lost(comments, 0.1, ONE_BLOCK, chance)
         outcomes = bound_of(sampled_trees(population(), gone, TREES, chance)).outcomes
         held += clopper_pearson(outcomes.missing, outcomes.expected) >= len(gone) / comments
+    assert held < MUST_HOLD - 5
+
+
+def pages(share: float, how: str, *, by_minute: bool = False) -> tuple[int, float]:
+    """Return in how many runs the bound of 120 pages held, and its mean."""
+    moments = population().comments
+    held, bounds = 0, []
+    for seed in range(RUNS):
+        chance = random.Random(f"pages {seed} {share} {how}")
+        gone = lost(len(moments), share, how, chance)
+        bounds.append(bound_of(sampled_pages(moments, gone, PAGES, chance, by_minute=by_minute)).at_most)
+        held += bounds[-1] >= len(gone) / len(moments)
+    return held, sum(bounds) / RUNS
+
+
+@pytest.mark.parametrize(("share", "how"), [(0.01, SHORT_BLOCKS), (0.1, SCATTERED), (0.1, ONE_BLOCK)])
+def test_the_bound_for_pages_of_a_listing_holds(share: float, how: str) -> None:
+    held, mean = pages(share, how)
+    assert held >= MUST_HOLD
+    assert mean <= WIDEST_OF_TREES[share]
+
+
+def test_items_of_one_page_are_not_independent_even_if_each_is_of_another_minute() -> None:
+    held, _ = pages(0.1, ONE_BLOCK, by_minute=True)
     assert held < MUST_HOLD - 5
