@@ -8,6 +8,7 @@ from core import control_client
 from core.config.slices import StatusConfig
 from core.control_client import ControlError, NotRunningError
 from core.process import procfs
+from core.status.audit_status import AuditStatus, read_audit
 from core.status.cluster_status import ClusterStatus, read_cluster
 from core.status.crawl import Crawl, Frontier, read_crawl_of
 from core.status.scope import EVERYTHING
@@ -35,6 +36,7 @@ class Status:
     crawl: Crawl = field(default_factory=Crawl)
     now: float = 0.0  #: epoch seconds
     cluster: ClusterStatus | None = None  #: None: this is the only machine
+    audit: AuditStatus = field(default_factory=AuditStatus)
 
     @property
     def runs(self) -> bool:
@@ -79,14 +81,18 @@ def read_status(config: StatusConfig, now: float) -> Status:
     flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits, scope=scope)
     flow.unreadable += without_mailbox
     crawl = read_crawl_of(config, now)
-    unreadable = [*flow.unreadable, *crawl.unreadable]
+    audit = read_audit(state_dir, config.streams, now)
+    unreadable = [*flow.unreadable, *crawl.unreadable, *audit.unreadable]
     try:
         answer = control_client.ask(state_dir, {"command": "status"})
     except ControlError as error:
         status = _without_answer(state_dir, flow, error, now)
         crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
-        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now, cluster=cluster)
-    return Status(answer["supervisor"], answer["processes"], flow, unreadable, crawl=crawl, now=now, cluster=cluster)
+        return replace(
+            status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now, cluster=cluster, audit=audit
+        )
+    supervisor, processes = answer["supervisor"], answer["processes"]
+    return Status(supervisor, processes, flow, unreadable, crawl=crawl, now=now, cluster=cluster, audit=audit)
 
 
 def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:

@@ -65,9 +65,9 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Parse a number of lines."""
+    """Parse a number, such as one of lines."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number of lines, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number, 0 or more")
     return int(text)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from typing import Any
 
 from core.masking.external import masked
 from core.process import program
+from core.status.audit_bound import AuditReport
+from core.status.audit_sentence import sentence
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
@@ -38,6 +41,7 @@ _COLOURS = {
 }
 _STATES = re.compile(rf"\b({'|'.join(_COLOURS)})\b")
 _NONE = "-"
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Panel:
             _streams(status.flow, rates),
             "" if status.cluster is None else cluster_block(status.cluster, runs=status.runs or status.last is None),
             self._subreddits(status),
+            _audit(status.audit.report),
             crawl_block(status.crawl, bar=self.bar),
             _totals(status.flow),
         ]
@@ -171,6 +176,10 @@ def _proven(stream: StreamFlow) -> str:
 
 def _complete(stream: StreamFlow) -> str:
     return _NONE if stream.completeness is None else percent(stream.completeness)
+
+
+def _audit(report: AuditReport) -> str:
+    return textwrap.fill(f"Audit:  {sentence(report)}", _WIDTH, subsequent_indent=" " * 8) if report.sampled else ""
 
 
 def _totals(flow: Flow) -> str:

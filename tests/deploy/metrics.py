@@ -27,7 +27,7 @@ VALUES = {
 }
 
 _OURS = re.compile(
-    r"\b(?:reddit|kafka|cluster|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b"
+    r"\b(?:gapless|reddit|kafka|cluster|spool|scraper|proxy|process|monitor|supervisor|disk|database)_[a-z_]+\b|\bup\b"
 )
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 

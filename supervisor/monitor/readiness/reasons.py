@@ -50,6 +50,7 @@ WARNINGS = (
     "quota_short",
     "stream_behind",
     "gap_open",
+    "audit_found_missing",
     "dead_letters",
     "cluster_machine_silent",
     "cluster_view_old",

@@ -162,6 +162,7 @@ def losses(sample: Sample) -> Iterator[ActiveProblem]:
         yield from _shortage(name, stream)
         yield from _lost_files(name, stream.gaps, sample.now)
         yield from _gaps(name, stream, sample.now)
+    yield from _found_missing(sample)
     refused_at = sample.dead_letter_at
     if refused_at is not None and sample.now - refused_at < completeness.WINDOW:
         text = "Kafka refused records permanently; they are kept."
@@ -209,6 +210,15 @@ def _gaps(name: str, stream: StreamSample, now: float) -> Iterator[ActiveProblem
     if recent:
         text = f"{name} has intervals that are not proven complete. `{program.command()} gaps CONFIG` lists them."
         yield ActiveProblem("gap_open", name, text, min(recent))
+
+
+def _found_missing(sample: Sample) -> Iterator[ActiveProblem]:
+    """Yield that the audit found missing items outside the gaps, within a day."""
+    for name, (since, number) in sample.audit.found_missing.items():
+        these = f"{number:,} sampled items" if number > 1 else "a sampled item"
+        text = f"The audit found {these} of {name} missing outside the recorded gaps, within a day. What was found is"
+        hint = f"captured; others may be missing: `{program.command()} audit CONFIG --items 0` shows how many at most."
+        yield ActiveProblem("audit_found_missing", name, f"{text} {hint}", since)
 
 
 def _shortened(text: str) -> str:

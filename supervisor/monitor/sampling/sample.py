@@ -11,6 +11,7 @@ from core.process import procfs
 from core.reddit.limiter import read_quota, read_requests
 from core.reddit.quota import Quota
 from core.spool.committed_positions import read_deliveries, read_newest_dead_letter
+from core.status.audit_status import AuditStatus
 from core.status.cluster_status import ClusterStatus
 from core.status.crawl import Crawl
 from core.status.kafka_outage import read_outage, read_refusal
@@ -54,6 +55,11 @@ class Sample:
         return self.status.crawl
 
     @property
+    def audit(self) -> AuditStatus:
+        """The observations of the audit."""
+        return self.status.audit
+
+    @property
     def cluster(self) -> ClusterStatus | None:
         """The cluster; None: this is the only machine."""
         return self.status.cluster
@@ -93,7 +99,7 @@ def take_sample(config: MonitorConfig, now: float) -> Sample:
     """Take the sample. What cannot be read keeps its default and is named in `unreadable`."""
     state_dir = config.state_dir
     status = read_status(config, now)
-    unreadable = [*status.flow.unreadable, *status.crawl.unreadable]
+    unreadable = [*status.flow.unreadable, *status.crawl.unreadable, *status.audit.unreadable]
 
     def attempt(what: str, read: Callable[[], T], default: T) -> T:
         try:

@@ -11,6 +11,7 @@ from core.status.crawl import CrawlReport
 from core.status.standings import gap_rank
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.sampling.sample import Sample
+from supervisor.monitor.snapshot.audit_view import audit_view
 from supervisor.monitor.snapshot.cluster_view import cluster_view
 from supervisor.monitor.snapshot.history import History, Step
 
@@ -40,6 +41,7 @@ def view(sample: Sample, config: MonitorConfig, history: History, readiness: Rea
         "kafka": _kafka(sample, config, mask) if sample.streams else None,
         "quota": _quota(sample),
         "scraper": _scraper(sample, config, history, mask) if scraper else None,
+        "audit": audit_view(sample.audit.report),
         "cluster": None if sample.cluster is None else cluster_view(sample.cluster),
         "disks": _disks(sample),
     }

@@ -36,7 +36,7 @@ def call(*arguments: object, cwd: Path, **environ: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("command", ["run", "check", "status", "logs", "restart", "gaps", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "status", "logs", "restart", "gaps", "audit", "demo"])
 def test_every_command_has_a_help_and_the_general_one_names_it(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,7 +88,7 @@ def test_each_option_says_what_it_does_and_what_holds_without_it(command: str, s
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("fly", "unknown command 'fly'; there are: run, check, status, logs, restart, gaps, dead-letters, demo"),
+        ("fly", "unknown command 'fly'; there are: run, check, status, logs, restart, gaps, dead-letters, audit, demo"),
         ("run c.toml --durations 4", "did you mean --duration?"),
         ("run --subreddits Bitcoin c.toml", "usage: python -m supervisor run CONFIG"),
         ("status", "required: CONFIG"),

@@ -10,6 +10,9 @@ from core.config.sections import KafkaSection, RedditSection, ScraperSection, Su
 from core.config.slices import monitor_config
 from core.reddit.quota import Quota
 from core.spool import Gap, GapState
+from core.status.audit_bound import Outcomes, StreamObservations
+from core.status.audit_bound import report as audit_report
+from core.status.audit_status import AuditStatus
 from core.status.cluster_status import ClusterStatus
 from core.status.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
@@ -78,6 +81,22 @@ HEALTHY_STREAM = StreamSample(
 )
 
 
+AUDITED = AuditStatus(
+    audit_report(
+        {
+            "submissions": StreamObservations({("ids", Outcomes(1)): 500}, {}, NOON - 90_000, NOON - 4000),
+            "comments": StreamObservations(
+                {("trees", Outcomes(4)): 300, ("trees", Outcomes(3, 0, 1)): 2}, {}, NOON - 90_000, NOON - 4000
+            ),
+        }
+    ),
+    {
+        "submissions": {"audit_requests": 40, "audit_sampled": 500, "audit_missing": 0},
+        "comments": {"audit_requests": 310, "audit_sampled": 1208, "audit_missing": 0},
+    },
+)
+
+
 def report(name: str, **more: Any) -> CrawlReport:
     known = {
         "process": f"scraper-{name}",
@@ -115,6 +134,7 @@ def healthy() -> Sample:
             [process(name) for name in NAMES],
             flow,
             crawl=Crawl(NOON, (report("a"), report("b"))),
+            audit=AUDITED,
         ),
         {
             "submissions": HEALTHY_STREAM,

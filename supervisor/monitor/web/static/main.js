@@ -1,5 +1,6 @@
 // Connects to the monitor, draws every sample, shows when no data comes, and reconnects automatically.
 
+import { drawAudit } from "./audit.js";
 import { drawCluster } from "./cluster.js";
 import { byId, setAttribute, setText, setVisible } from "./dom.js";
 import { moment, timeWithSeconds } from "./format.js";
@@ -55,6 +56,7 @@ function draw() {
   if (streams.length) {
     timeline.update(latest.streams);
     drawLedger(latest.streams);
+    drawAudit(latest.audit);
     drawSubreddits(latest.cluster);
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
     setText(byId("window-text"), `Since ${moment(start)}. Bar height: share of subreddits.`);

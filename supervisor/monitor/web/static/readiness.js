@@ -33,6 +33,7 @@ const titles = {
   quota_short: "Quota too small",
   stream_behind: "Stream behind",
   gap_open: "Gap not repaired",
+  audit_found_missing: "Items were missing",
   dead_letters: "Dead letters",
   cluster_machine_silent: "Machine silent",
   cluster_view_old: "Cluster unknown",

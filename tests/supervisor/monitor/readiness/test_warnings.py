@@ -115,6 +115,16 @@ def test_losses_are_warnings() -> None:
     assert {one.what for one in warnings(sample, CONFIG)} <= set(WARNINGS)
 
 
+def test_items_that_the_audit_found_missing_are_a_warning() -> None:
+    sample = healthy()
+    audit = replace(sample.audit, found_missing={"comments": (NOON - 600, 3)})
+    sample = replace(sample, status=replace(sample.status, audit=audit))
+    assert named(sample) == []
+    (warning,) = warnings(sample, CONFIG)
+    assert (warning.what, warning.subject, warning.since) == ("audit_found_missing", "comments", NOON - 600)
+    assert "found 3 sampled items of comments missing outside the recorded gaps" in warning.text
+
+
 LOST = f"{SPOOL_LOST}: its file was deleted or moved"
 
 

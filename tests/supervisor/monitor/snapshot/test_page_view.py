@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.status.audit_status import AuditStatus
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.sampling.stream_sample import StreamSample
@@ -36,6 +37,22 @@ def test_of_many_gaps_the_newest_are_listed_newest_first() -> None:
     assert isinstance(ledger, list)
     assert {entry["state"] for entry in ledger} == {"open"}
     assert [entry["to"] for entry in ledger] == [round(one.end or 0.0) for one in reversed(gaps[10:])]
+
+
+def test_the_audit_is_told_in_one_sentence_and_by_source() -> None:
+    audit = shown(healthy())["audit"]
+    assert isinstance(audit, dict)
+    assert audit["text"].startswith("At most 1.1 % of the posts and comments created between ")
+    numbers = [(one["stream"], one["source"], one["sampled"], one["missing_in_gaps"]) for one in audit["rows"]]
+    assert numbers == [
+        ("submissions", "ids", 500, 0),
+        ("submissions", "all", 500, 0),
+        ("comments", "trees", 1208, 2),
+        ("comments", "all", 1208, 2),
+    ]
+    assert [one["at_most"] for one in audit["rows"]] == [None, "0.60 %", None, "1.1 %"]
+    never = replace(healthy(), status=replace(healthy().status, audit=AuditStatus()))
+    assert shown(never)["audit"] is None
 
 
 def test_completeness_is_not_claimed_before_anything_was_read() -> None:

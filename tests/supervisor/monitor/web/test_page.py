@@ -12,6 +12,7 @@ from core.cluster.shards import shard_of
 from core.config import Config
 from core.config.sections import RedditSection, ScraperSection
 from core.spool import Gap
+from core.status.audit_store import AuditStore, Judged
 from core.status.crawl import RESTING
 from supervisor.processes.control_inbox import Restart
 from tests.supervisor.monitor.browser import CONTRAST, UNNAMED, Tab, launched
@@ -121,6 +122,23 @@ def test_a_start_is_no_alarm_and_nothing_is_claimed_before_it_is_known(browser: 
         tab.wait_for_text("#readiness-title", "Not ready")
         assert tab.complaints == []
         tab.page.close()
+
+
+def test_the_audit_is_a_sentence_with_its_sample_below(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    tab.wait_for_text("#readiness-title", "Ready")
+    assert not tab.page.is_visible("#audit")
+    store, created = AuditStore(stage.state_dir, "comments"), time.time() - 7200
+    store.add([Judged(f"t1_{one}", "trees", f"t3_{one // 4}", created + one, "Bitcoin") for one in range(1200)], [])
+    store.close()
+    tab.wait_for_text("#audit summary", "At most 1.1 % of the comments created between")
+    tab.page.focus("#audit summary")
+    tab.page.keyboard.press("Enter")
+    shown = " ".join(tab.text("#audit-rows").split())
+    assert shown.startswith("comments trees 1,200 0 0 0 ")
+    assert shown.endswith(" comments all 1,200 0 0 0 1.1 %")
+    assert tab.complaints == []
+    tab.page.close()
 
 
 def test_a_gap_is_on_the_timeline_and_in_the_list(stage: Stage, browser: Any) -> None:
