@@ -11,8 +11,10 @@ from typing import Any
 
 import orjson
 
+from core.record_value import REDDIT
 from core.spool import Record
 from core.stream_kinds import kind_of, listing_of
+from streams.payload import served, to_json
 from streams.reddit.listing_page import Item, clean
 
 #: Takes an item and the ISO 8601 time of its capture; returns the content of its record.
@@ -28,25 +30,44 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 
-def make_record(item: Item, stream: str, captured_at: float) -> Record:
-    """Return the record of an item; a missing or invalid field becomes null (texts: empty)."""
-    return make_records([item], stream, captured_at)[0]
+def make_record(item: Item, stream: str, captured_at: float, *, full: bool = False) -> Record:
+    """Return the record of an item; a missing or invalid field becomes null (texts: empty).
+
+    Args:
+        item: the item.
+        stream: the name of its stream.
+        captured_at: epoch seconds.
+        full: whether the record also has `reddit`, the object that Reddit served (see `streams.payload`).
+    """
+    return make_records([item], stream, captured_at, full=full)[0]
 
 
-def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
+def make_records(items: Iterable[Item], stream: str, captured_at: float, *, full: bool = False) -> list[Record]:
     """Return the records of several items captured at the same time."""
     make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
         content = make_content(item, timestamp)
+        if full:
+            content[REDDIT] = served(item.data)  # last: see core.record_value
         try:
             value = dumps(content)
         except TypeError:
-            # half a surrogate pair is legal in JSON text and invalid in UTF-8, a score may exceed 64 bits
-            value = dumps({key: _repaired(value) for key, value in content.items()})
+            value = _carefully(content)
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
+
+
+def _carefully(content: dict[str, Any]) -> bytes:
+    """Write what orjson refuses.
+
+    Half a surrogate pair is legal in JSON text and invalid in UTF-8, a number may exceed 64 bits, and objects may be
+    nested more deeply than orjson writes them.
+    """
+    reddit = content.pop(REDDIT, None)
+    own = orjson.dumps({key: _repaired(value) for key, value in content.items()})
+    return own if reddit is None else b'%b,"%b":%b}' % (own[:-1], REDDIT.encode(), to_json(reddit))
 
 
 def record_maker(stream: str) -> RecordMaker:

@@ -6,6 +6,7 @@ text. So their memory is estimated before they are created.
 
 import contextlib
 import json
+import math
 import re
 
 import orjson
@@ -28,6 +29,11 @@ _HARMLESS = MAX_OBJECTS // 32
 # Bytes of memory per object, in CPython on 64 bits, with its slot in a list or a dict.
 _OBJECT, _ARRAY, _STRING, _VALUE = 240, 64, 60, 32
 
+#: Maps each digit to "0", and every other byte to a space: then one search finds a long number.
+_DIGITS = bytes(48 if chr(byte).isascii() and chr(byte).isdigit() else 32 for byte in range(256))
+#: An integer of more than 64 bits has 20 digits or more, or 19 with a sign.
+_LONG = b"0" * 19
+
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{\[,]', re.DOTALL)
 
 
@@ -41,15 +47,39 @@ def decode(body: bytes) -> object:
     """Parse JSON. Raises TooLarge, or ValueError and RecursionError for invalid JSON.
 
     orjson is the fast path. The standard parser accepts what orjson refuses and Reddit may send: halves of surrogate
-    pairs, NaN, and UTF-16. Invalid bytes become U+FFFD, so that one bad item does not cost a page.
+    pairs, NaN, and UTF-16. It also keeps the digits of integers of more than 64 bits, which orjson rounds (beyond 4,300
+    digits they become infinity). Invalid bytes become U+FFFD, so that one bad item does not cost a page.
     """
     check_size(body)
-    with contextlib.suppress(ValueError):  # the standard parser below decides: it accepts more
-        return orjson.loads(body)
+    if not _has_large_integers(body):
+        with contextlib.suppress(ValueError):  # the standard parser below decides: it accepts more
+            return orjson.loads(body)
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_integer)
     except UnicodeDecodeError:
-        return json.loads(body.decode("utf-8", "replace"))
+        return json.loads(body.decode("utf-8", "replace"), parse_int=_integer)
+
+
+def _has_large_integers(body: bytes) -> bool:
+    """Return whether the body may hold an integer of more than 64 bits; one inside a text rarely looks like it."""
+    digits = body.translate(_DIGITS)
+    place = digits.find(_LONG)
+    while place >= 0:
+        end = digits.find(b" ", place)
+        end = len(body) if end < 0 else end
+        negative = body[place - 1 : place] == b"-"
+        before, after = body[max(0, place - 1 - negative) : place - negative], body[end : end + 1]
+        if (negative or end - place > len(_LONG)) and before in b":[, \t\r\n" and after in b"]}, \t\r\n":
+            return True
+        place = digits.find(_LONG, end)
+    return False
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python reads (sys.set_int_max_str_digits)
+        return -math.inf if digits.startswith("-") else math.inf
 
 
 def check_size(body: bytes) -> None:

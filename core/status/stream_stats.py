@@ -1,7 +1,6 @@
 """Statistics of the streams, read from the durable files: they survive kills and need no running process."""
 
 import contextlib
-import json
 import math
 import sqlite3
 import statistics
@@ -11,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from core.record_value import own_fields
 from core.reddit.limiter import read_quota
 from core.reddit.quota import WINDOW, Quota, advance
 from core.spool import GapState, SpoolReader, spool_path
@@ -77,6 +77,7 @@ class Flow:
     dead_letters: int = 0  #: refused permanently, all that ever were
     resent: int = 0  #: those of them that were delivered later
     dropped: int = 0  #: those of them that were dropped on request
+    payloads_dropped: int = 0  #: published without `reddit`, with which they were too large
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
     readings: dict[str, Reading] = field(default_factory=dict)  #: by stream; a stream without a spool has none
@@ -124,6 +125,7 @@ def read_flow(
         counters = read_publisher_counters(state_dir)
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
         flow.dead_letters = counters.get("dead_letters", 0)
+        flow.payloads_dropped = counters.get("payloads_dropped", 0)
         flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
 
     def read_quota_window() -> None:
@@ -182,7 +184,7 @@ def _lag(values: Iterable[bytes]) -> float | None:
 
 def _delay(value: bytes) -> float | None:
     try:
-        record = json.loads(value)
+        record = own_fields(value)
         return datetime.fromisoformat(record["timestamp"]).timestamp() - float(record["created_utc"])
     except (ValueError, TypeError, KeyError):
         return None  # skip an invalid item

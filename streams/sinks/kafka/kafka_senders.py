@@ -19,6 +19,7 @@ from streams.positions.publisher_store import KAFKA
 from streams.sinks.kafka.committed_position import CommittedPosition
 from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, cause, classify, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
+from streams.sinks.kafka.reduced_records import DROPPED, DroppedPayloads, ReducedRecords
 from streams.sinks.kafka.routing import Destination, NoSending, Routing
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
 from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
@@ -28,6 +29,8 @@ _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffer
 
 Report = Callable[[int, KafkaError | None, Message], None]
 Headers = list[tuple[str, str | bytes | None]]
+#: Gives a record with this value and these headers to the producer.
+Give = Callable[[bytes, Headers], None]
 
 
 class KafkaSpoolSender(SpoolSender):
@@ -46,6 +49,8 @@ class KafkaSpoolSender(SpoolSender):
         self.refused: list[tuple[Row, KafkaError]] = []
         #: the bytes of all values that were ever sent
         self.sent_bytes = 0
+        #: records that Kafka refused for their size, and that are sent without `reddit`
+        self.reduced = ReducedRecords()
         self._isolated: set[int] = set()
         self._stream_header = ("stream", self.stream)
         #: whether its records belong to other streams: a resent dead letter is the same as originally
@@ -95,7 +100,7 @@ class KafkaSpoolSender(SpoolSender):
     def _send(self, producer: Producer, topic: str, rows: Sequence[PlainRow]) -> int:
         """Send these records as far as possible; return the number. The loop does as little as possible per record."""
         produce, report, stream = producer.produce, self._report, self._stream_header
-        arrived, foreign, routing = self.window.arrived, self._foreign, self._routing
+        arrived, foreign, routing, reduced = self.window.arrived, self._foreign, self._routing, self.reduced.records
         headers: Headers
         sent: list[int] = []
         size, partition = 0, -1
@@ -108,10 +113,13 @@ class KafkaSpoolSender(SpoolSender):
                 topic, partition = place if isinstance(place, Destination) else (topic, partition)
             if seq not in arrived:  # it may have arrived before, when another record failed
                 headers = self._foreign_headers(row) if foreign else [("schema", schema), stream, ("seq", str(seq))]
+                if seq in reduced:
+                    value, headers = reduced[seq].value, [*headers, DROPPED]
                 try:
                     produce(topic, value, key, partition, partial(report, seq), None, 0, headers)
                 except (BufferError, KafkaException) as exception:
-                    if not self._settle_refused(row, exception, alone=not len(producer)):
+                    give = partial(_give, produce, (topic, key, partition, partial(report, seq)))
+                    if not self._settle_refused(row, headers, exception, give, alone=not len(producer)):
                         break
             if routing is not None and seq not in self.window.dead:
                 self._note(routing, row, place)
@@ -141,23 +149,45 @@ class KafkaSpoolSender(SpoolSender):
         stream, number = self.origin(row[0])
         return [("schema", row[3]), ("stream", stream), ("seq", str(number))]
 
-    def _settle_refused(self, row: PlainRow, exception: BufferError | KafkaException, *, alone: bool) -> bool:
+    def _settle_refused(
+        self, row: PlainRow, headers: Headers, exception: BufferError | KafkaException, give: Give, *, alone: bool
+    ) -> bool:
         """Settle a record that the producer itself refuses permanently; return whether it does.
 
-        Otherwise the record is sent later. `alone`: nothing else is in flight.
+        It is given to the producer without `reddit`, and is a dead letter if it is refused again. Otherwise the record
+        is sent later. `alone`: nothing else is in flight.
         """
-        if isinstance(exception, BufferError):
-            if not alone:
-                return False
-            error = _TOO_LARGE
-        else:
-            error = cause(exception)
-            if classify(error) is not ErrorClass.REFUSED:
-                self._failed.append((row[0], error))
-                return False
+        error = self._refusal(row[0], exception, alone=alone)
+        if error is None:
+            return False
+        reduced = self.reduced.add(row, self.origin(row[0])[0])
+        if reduced is not None:
+            try:
+                give(reduced.value, [*headers, DROPPED])
+            except (BufferError, KafkaException) as again:
+                error = self._refusal(row[0], again, alone=alone)
+                if error is None:
+                    return False
+            else:
+                return True
         self.refused.append((Row._make(row), error))
-        self.window.dead_letter(row[0])
+        self._settle_dead(row[0])
         return True
+
+    def _refusal(self, seq: int, exception: BufferError | KafkaException, *, alone: bool) -> KafkaError | None:
+        """Return the permanent error of a record that the producer did not take; None: it is sent later."""
+        if isinstance(exception, BufferError):
+            return _TOO_LARGE if alone else None
+        error = cause(exception)
+        if classify(error) is ErrorClass.REFUSED:
+            return error
+        self._failed.append((seq, error))
+        return None
+
+    def _settle_dead(self, seq: int) -> None:
+        """Settle a record that is a dead letter."""
+        self.reduced.discard(seq)
+        self.window.dead_letter(seq)
 
     def collect(self) -> int:
         """Process the reports of success that arrived; return their number."""
@@ -188,11 +218,16 @@ class KafkaSpoolSender(SpoolSender):
         return failed
 
     def isolate(self, seq: int) -> Row | None:
-        """Record that a broker refused this record; return it if it was sent alone, which makes the cause certain."""
+        """Record that a broker refused this record.
+
+        Return it if it was sent alone, which makes the cause certain, and without `reddit` if it has one.
+        """
         if self.alone is not None and self.alone.seq == seq:
             row, self.alone = self.alone, None
+            if self.reduced.add(row, self.origin(seq)[0]) is not None:
+                return None  # it stays isolated
             self._isolated.discard(seq)
-            self.window.dead_letter(seq)
+            self._settle_dead(seq)
             return row
         self._isolated.add(seq)
         return None
@@ -224,6 +259,13 @@ def _reporter(acknowledged: list[int], failed: list[tuple[int, KafkaError]]) -> 
     return report
 
 
+def _give(
+    produce: Callable[..., None], place: tuple[str, bytes, int, Callable[..., None]], value: bytes, headers: Headers
+) -> None:
+    topic, key, partition, report = place
+    produce(topic, value, key, partition, report, None, 0, headers)
+
+
 class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
     """The senders of all sources to Kafka, and the handling of records that fail."""
 
@@ -252,11 +294,16 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         self._routing = routing
         self._health = health
         self._message_max_bytes = message_max_bytes
+        self._dropped = DroppedPayloads(writer, log, health.times, message_max_bytes)
 
     def _delivered(self, sender: KafkaSpoolSender, state: SpoolState) -> None:
         super()._delivered(sender, state)
         if self._routing is not None:
             self._routing.delivered(sender.stream, state)
+
+    def _advance(self, sender: KafkaSpoolSender) -> None:
+        super()._advance(sender)
+        self._dropped.note(sender.reduced.settled(sender.window.position))
 
     def send_batch(self, producer: Producer, topic: str) -> int:
         """Send a batch from each source; return the number of records.
