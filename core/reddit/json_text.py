@@ -1,37 +1,21 @@
-"""The object `reddit` of a record: what Reddit served, without the rendered copies of its texts. Pure.
+"""Writes what Reddit served as JSON in UTF-8, also where orjson refuses it. Pure.
 
-Every value keeps its type. `to_json` writes what orjson refuses:
-
-- half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes U+FFFD;
-- an integer of any size keeps its digits, up to 4,300: Python neither reads nor writes more;
-- a number that is not finite, or an integer of more digits, becomes null;
-- objects and arrays may be nested to any depth.
+- Half of a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes U+FFFD.
+- An integer of any size keeps its digits, up to 4,300: Python neither reads nor writes more.
+- A number that is not finite, or an integer of more digits, becomes null.
+- Objects and arrays may be nested to any depth.
 """
-
-from typing import Any
 
 import orjson
 
-from streams.reddit.listing_page import clean
 
-#: The ending of the names of fields that hold a text again, as HTML.
-_HTML = "_html"
-_COMMON = ("body_html", "selftext_html")
-
-
-def served(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the object without its own `*_html` fields; objects inside it stay whole.
-
-    It runs once per item: most have no such field but the common two, and a search in all names at once shows that.
-    """
-    kept = data.copy()
-    for name in _COMMON:
-        kept.pop(name, None)
-    names = "\n".join(kept)
-    if _HTML in names and ("_html\n" in names or names.endswith(_HTML)):
-        for name in [name for name in kept if name.endswith(_HTML)]:
-            del kept[name]
-    return kept
+def clean(text: str) -> str:
+    """Replace halves of surrogate pairs: legal in JSON's escapes, invalid in UTF-8, in SQLite and in a URL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def to_json(document: object) -> bytes:
