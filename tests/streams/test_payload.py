@@ -11,13 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.cluster import shards
+from core.cluster.mailbox import Leftover
 from core.record_value import own_fields, without_reddit
 from core.reddit.json_body import decode
 from core.reddit.json_text import clean
 from core.spool import Batch, SpoolWriter
+from streams.capture import leftovers
 from streams.capture.coverage import Coverage
 from streams.record import make_record
 from streams.reddit.listing_page import PAGE_SIZE, parse_page
+from streams.sinks.kafka.topic_tail import TopicItem, read_item
 from tests.streams.capture.world import envelope
 from tests.streams.publisher.stage import Stage
 from tests.streams.test_record import MOMENT, SAMPLES, STREAMS, anything, validator
@@ -211,3 +215,17 @@ def pages(things: dict[str, dict[str, Any]], stream: str) -> Iterator[bytes]:
     children = [{"kind": PREFIX[stream], "data": data} for data in things.values()]
     for start in range(0, len(children), PAGE_SIZE):
         yield json.dumps(envelope(children[start : start + PAGE_SIZE])).encode()
+
+
+def test_who_reads_a_record_again_reads_its_own_fields_whatever_else_is_in_it() -> None:
+    """Leftovers of another machine, the newest records of a topic, and the shard of a row."""
+    body = f'{{"name":"t1_a","subreddit":"B","created_utc":1700000000,"x":{"9" * 400},"deep":{DEEP}}}'
+    (item,) = parse_page(decode(page_of(body)), "comments").items
+    record = make_record(item, "comments", MOMENT, full=True)
+    assert leftovers.created_of(record.value) == shards.created_of(record.value) == 1700000000.0
+    assert shards.subreddit_of(record.value) == "B"
+    headers = [("schema", record.schema.encode()), ("stream", b"comments")]
+    assert read_item(headers, record.value) == TopicItem("comments", "b", 1700000000.0, MOMENT)
+    leftover = Leftover(0, 1, "b", *record)
+    sorted_ = leftovers.sort([leftover], lambda _name: False, {}, frozenset({"b"}), MOMENT)
+    assert sorted_.records == [record], "handed over as it was captured"
