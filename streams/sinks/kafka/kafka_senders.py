@@ -305,6 +305,11 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         super()._advance(sender)
         self._dropped.note(sender.reduced.settled(sender.window.position))
 
+    def close(self) -> None:
+        """Release the files."""
+        self._dropped.flush()
+        super().close()
+
     def send_batch(self, producer: Producer, topic: str) -> int:
         """Send a batch from each source; return the number of records.
 

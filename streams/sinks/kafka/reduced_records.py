@@ -82,14 +82,21 @@ class DroppedPayloads:
             self._writer.count(COUNTER, len(arrived))
             self._unlogged += len(arrived)
             self._last = arrived[-1]
-        if self._last is None or not self._due("payload_dropped"):
-            return
+        if self._last is not None and self._due("payload_dropped"):
+            self._write(self._last)
+
+    def flush(self) -> None:
+        """Log those that are in no line yet."""
+        if self._last is not None:
+            self._write(self._last)
+
+    def _write(self, last: ReducedRecord) -> None:
         self._log.warning(
             "payload_dropped",
             count=self._unlogged,
-            stream=self._last.stream,
-            key=self._last.key.decode(errors="replace"),
-            size=self._last.size,
+            stream=last.stream,
+            key=last.key.decode(errors="replace"),
+            size=last.size,
             limit=self._limit,
             hint="too large for Kafka with `reddit`: sent without it; raise max.message.bytes of the topic, and"
             " message.max.bytes in [kafka.producer], or set streams.payload",

@@ -223,6 +223,11 @@ def test_many_make_one_line_a_minute_with_their_number(stage: Stage, spool: Fill
             stage.step()
             stage.producer.report(keys)
         stage.step(70)
+        keys = spool.capture(3, reddit=LIMIT)
+        stage.step()
+        stage.producer.report(keys)
+        stage.step(2)
+        stage.senders.close()
     counts = [entry["count"] for entry in logs if entry["event"] == "payload_dropped"]
-    assert counts == [10, 40]
-    assert read_publisher_counters(tmp_path)["payloads_dropped"] == 50
+    assert counts == [10, 40, 3], "the last ones at the end"
+    assert read_publisher_counters(tmp_path)["payloads_dropped"] == 53
