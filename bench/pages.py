@@ -54,9 +54,9 @@ def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
     tune_gc()  # as each stream does; the baselines gain as well
     # in turn, since the machine's speed drifts; a ratio is that of two neighbours
-    runs = (_capture_full, _capture, _bare_full, _bare, _same_rows)
+    runs = (_capture_full, _bare_full, _same_rows, _capture, _bare)
     rounds = [[_run(run, pages) for run in runs] for _ in range(_ROUNDS)]
-    full, record, bare_full, bare, same = zip(*rounds, strict=True)
+    full, bare_full, same, record, bare = zip(*rounds, strict=True)
     polls = newest_pages(_PAGES, _NEW)
     poll = statistics.median(_run(_poll, polls).by_cpu for _ in range(_ROUNDS))
     return [
