@@ -53,10 +53,8 @@ class Watch:
 def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
     tune_gc()  # as each stream does; the baselines gain as well
-    # in turn, since the machine's speed drifts; a ratio is that of two neighbours
-    runs = (_capture_full, _bare_full, _same_rows, _capture, _bare)
-    rounds = [[_run(run, pages) for run in runs] for _ in range(_ROUNDS)]
-    full, bare_full, same, record, bare = zip(*rounds, strict=True)
+    record, bare, same = _in_turn(pages, _capture, _bare, _same_rows)
+    full, bare_full = _in_turn(pages, _capture_full, _bare_full)
     polls = newest_pages(_PAGES, _NEW)
     poll = statistics.median(_run(_poll, polls).by_cpu for _ in range(_ROUNDS))
     return [
@@ -67,6 +65,12 @@ def measure() -> list[Figure]:
         Figure("ratio to that, median of the rounds", _ratio(record, same), digits=2),
         Figure(f"a poll that finds {_NEW} new items among {PAGE}, CPU, without HTTP", 1e6 * PAGE / poll, "µs"),
     ]
+
+
+def _in_turn(pages: list[bytes], *runs: Callable[[Path, list[bytes]], Pace]) -> list[tuple[Pace, ...]]:
+    """Measure in turn, since the machine's speed drifts: a ratio is that of two neighbours."""
+    rounds = [[_run(run, pages) for run in runs] for _ in range(_ROUNDS)]
+    return list(zip(*rounds, strict=True))
 
 
 def _captured(payload: str, ours: Sequence[Pace], size: float, bare: Sequence[Pace], what: str) -> list[Figure]:
