@@ -111,13 +111,21 @@ class Limiter:
     """One process's access to the shared quota. Never sleeps: `ask` returns a Grant or a Wait at once."""
 
     def __init__(
-        self, state_dir: Path, process: str, requests_per_minute: float, *, clock: Callable[[], float] = time.time
+        self,
+        state_dir: Path,
+        process: str,
+        requests_per_minute: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        crawls: bool = True,
     ) -> None:
+        # `crawls`: requests of the scraper's priority are a crawl's, for which a machine wishes a part of the quota
         make_directory(state_dir)
         self._path = limiter_path(state_dir)
         self._process = process
         self._per_minute = requests_per_minute
         self._clock = clock
+        self._crawls = crawls
         #: last stored by this process: a file that is lost, or restored from a copy, must not lift a limit
         self._latest: Quota | None = None
         self._latest_grant = 0
@@ -231,7 +239,8 @@ class Limiter:
         """Return a grant for one request, or the time to wait."""
         now = self._clock()
         with self._change(now) as change:
-            if priority is Priority.SCRAPER and not 0.0 <= now - self._crawler_noted_at < _NOTE_CRAWLER_EVERY_S:
+            crawls = self._crawls and priority is Priority.SCRAPER
+            if crawls and not 0.0 <= now - self._crawler_noted_at < _NOTE_CRAWLER_EVERY_S:
                 change.connection.execute("INSERT OR REPLACE INTO crawlers VALUES (?, ?)", (self._process, now))
                 self._crawler_noted_at = now
             seconds = arithmetic.wait_for(change.quota, priority, now)

@@ -42,6 +42,9 @@ SPOOL_BROKEN = "the spool was broken"
 #: Part of such a reason when captured records are lost that no listing may contain again.
 RECORDS_LOST = "captured records"
 
+#: The reason of an entry about items that the audit found, and no listing had shown.
+AUDIT_FOUND = "the audit found items that no listing showed"
+
 
 class GapCause(enum.Enum):
     """The cause of an unproven interval, for decisions in code."""

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.spool.known_names import select_unknown
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
 from core.spool.spool_files import has_no_header, spool_path
@@ -150,6 +151,10 @@ class SpoolReader:
             " (SELECT CAST(key AS TEXT) FROM records WHERE seq > ?) ORDER BY created"
         )
         return self._connection.execute(query, (position,)).fetchall()
+
+    def unknown_names(self, names: Sequence[str]) -> list[str]:
+        """Return those of the names that the stream does not remember, in their order."""
+        return select_unknown(self._connection, names)
 
     def close(self) -> None:
         """Close the file."""

@@ -259,6 +259,12 @@ class SpoolWriter:
         with self._reading():
             return self._connection.execute(query, (position,)).fetchall()
 
+    def keys_after(self, seq: int) -> list[bytes]:
+        """Return the keys of the rows with a greater seq, in their order."""
+        with self._reading():
+            rows = self._connection.execute("SELECT key FROM records WHERE seq > ? ORDER BY seq", (seq,))
+            return [key for (key,) in rows]
+
     def oldest_seen(self, buckets: Collection[str]) -> dict[str, tuple[int, float]]:
         """Return of each of these buckets: the number of its names, and when the first of them was met.
 

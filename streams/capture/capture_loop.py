@@ -13,6 +13,7 @@ from core.reddit.limiter import Limiter
 from core.reddit.quota import Priority
 from core.reddit.request_errors import Stopped, Unavailable
 from core.spool import SpoolBroken
+from streams.capture.audit_finds import AuditFinds
 from streams.capture.availability import Availability
 from streams.capture.availability_checks import AvailabilityChecks
 from streams.capture.coverage import Coverage
@@ -66,6 +67,7 @@ class Capture:
         wall: this machine's clock, epoch seconds.
         draw: a random number from 0 to 1.
         path_limit: bytes of a request's path and query.
+        audit: captures what the audit finds; None: nothing is audited.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Capture:
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
         path_limit: int = PATH_LIMIT,
+        audit: AuditFinds | None = None,
     ) -> None:
         self._config = config
         self._context = context
@@ -121,6 +124,9 @@ class Capture:
             Kind.PACK: self._pack_step,
             Kind.PRUNE: lambda: self._pruning.run(self._clock()),
         }
+        self._audit = audit
+        if audit is not None:
+            self._background_steps[Kind.AUDIT] = audit.step
         self._failures = 0
         self._catching_up: float | None = _seconds_since(coverage.state.polled_at, wall())
 
@@ -195,6 +201,8 @@ class Capture:
     def _tasks(self, now: float) -> list[Task]:
         tasks = self._groups.tasks()
         tasks.append(Task(Kind.PRUNE, self._pruning.due))
+        if self._audit is not None:
+            tasks.append(Task(Kind.AUDIT, self._audit.due))
         background_due = self._pacing.background_due
         repair_due = self._repairs.due(self._availability.absent)
         if repair_due is not None:

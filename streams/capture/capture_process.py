@@ -14,6 +14,9 @@ from core.logging.shown_names import shown_subreddits
 from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
 from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
+from core.spool.name_index_writer import NameIndexWriter
+from streams.audit.background import start_background_audit
+from streams.capture.audit_finds import AuditFinds
 from streams.capture.capture_loop import Capture, make_pacing
 from streams.capture.cluster_left import leave_cluster
 from streams.capture.coverage import Coverage
@@ -48,13 +51,18 @@ def run(context: ChildContext, config: StreamConfig) -> None:
         limiter = Limiter(config.state_dir, config.stream, config.requests_per_minute)
         praw_client = PrawClient(config.access, context, limiter)
         fetcher = PageFetcher(praw_client, context, config.stream, time.monotonic)
-        capture = _Start(context, config, writer, limiter, praw_client, fetcher, make_pacing(config, limiter))
+        index = NameIndexWriter(config.state_dir, config.stream)
+        index.begin(writer.spool_id, writer.last_seq(), writer.keys_after)
+        pacing = make_pacing(config, limiter)
+        capture = _Start(context, config, writer, limiter, praw_client, fetcher, pacing, index)
+        start_background_audit(context, config)
         if config.cluster is None:
             if _left_cluster(context, config, writer):
                 _capture_all(capture)
         else:
             with closing(OwnShards(writer, config, config.cluster, context, opened_at=opened_at)) as shards:
                 capture_shards(context, writer, shards, lambda names: capture.of_shards(names, shards))
+        index.close()
         limiter.close()
 
 
@@ -69,6 +77,7 @@ class _Start:
     praw_client: PrawClient
     fetcher: PageFetcher
     pacing: Pacing
+    index: NameIndexWriter
     opened: bool = False
 
     def coverage(self, subreddits: tuple[str, ...]) -> Coverage:
@@ -82,6 +91,7 @@ class _Start:
             bounds=lambda: server_clock.bounds,
             shared=config.subreddits if config.cluster is not None else (),
             full=config.payload == "full",
+            captured=self.index.add,
         )
         self.context.log.info(
             "shards_changed" if self.opened else "stream_opened",
@@ -114,6 +124,7 @@ class _Start:
             findings=SharedFindings(config.state_dir, config.stream, time.time),
             pacing=self.pacing,
             was_away=was_away,
+            audit=AuditFinds(coverage, self.context, config.state_dir, config.subreddits, self.index),
         )
 
     def of_shards(self, subreddits: tuple[str, ...], shards: OwnShards) -> Capture:

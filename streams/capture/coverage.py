@@ -65,6 +65,7 @@ class Coverage:
         shared: all subreddits, where other machines capture the rest of them: those stay in the state, and what an
             earlier owner did not want is not delivered (`baseline`, `joining`).
         full: whether the records have `reddit`, the object that Reddit served.
+        captured: called after each commit with the keys of its records and the spool's last seq.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class Coverage:
         bounds: Callable[[], tuple[float, float]] | None = None,
         shared: Iterable[str] = (),
         full: bool = False,
+        captured: Callable[[Sequence[bytes], int], None] = lambda _keys, _seq: None,
     ) -> None:
         self._writer = writer
         self._full = full
+        self._captured = captured
         self.stream = stream
         self._clock = clock
         self._offset = offset
@@ -264,6 +267,8 @@ class Coverage:
         ):
             return 0
         last_seq = self._writer.commit(batch)
+        if batch.records:
+            self._captured([record[0] for record in batch.records], last_seq)
         self.serial += 1
         self.names.remember(batch.seen, self.serial)
         if batch.prove_epoch is not None:

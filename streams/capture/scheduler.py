@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     MERGE = 10.0
     PACK = 12.0
     PRUNE = 15.0
+    AUDIT = 20.0
 
     @property
     def urgent(self) -> bool:
@@ -35,7 +36,7 @@ class Kind(enum.Enum):
     @property
     def sends_request(self) -> bool:
         """Whether a step may send a request; another one keeps nothing waiting."""
-        return self not in {Kind.PACK, Kind.PRUNE}
+        return self not in {Kind.AUDIT, Kind.PACK, Kind.PRUNE}
 
     @property
     def paced(self) -> bool:

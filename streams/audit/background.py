@@ -1,0 +1,85 @@
+"""The background audit: a thread in the process of a stream that sends at most one request a minute.
+
+It has a client of its own, so that a poll never waits for one of its answers; its requests have the lowest priority.
+"""
+
+import random
+import sqlite3
+import threading
+from collections.abc import Callable
+
+from core.child import ChildContext
+from core.config.slices import StreamConfig
+from core.errors import TransientError
+from core.reddit.limiter import Limiter
+from core.reddit.quota import Priority
+from core.reddit.request_errors import CredentialsRejected, QuotaShort, Stopped
+from streams.audit.runner import AuditRunner
+from streams.reddit.praw_client import PrawClient
+
+#: Seconds between two requests of the audit of one stream.
+EVERY_S = 60.0
+
+#: A part of the first pause is random: the streams of an installation start together.
+_FIRST_S = (30.0, 60.0)
+
+#: Observations beyond the limits are deleted after this number of requests.
+_PRUNE_EVERY = 60
+
+
+def start_background_audit(context: ChildContext, config: StreamConfig) -> threading.Thread:
+    """Start the thread; it ends with the process, or at a stop."""
+    thread = threading.Thread(target=_run, args=(context, config), name="audit", daemon=True)
+    thread.start()
+    return thread
+
+
+def _run(context: ChildContext, config: StreamConfig) -> None:
+    if context.stop.wait(random.uniform(*_FIRST_S)):  # noqa: S311 (a pause)
+        return
+    try:
+        get = open_client(context, config, config.stream)
+        runner = AuditRunner(config, get, context.log)
+    except Exception:
+        context.log.exception("audit_not_started", hint="capture continues without the background audit")
+        return
+    run_background(runner, context)
+    runner.close()
+
+
+def open_client(
+    context: ChildContext, config: StreamConfig, process: str
+) -> Callable[[str, dict[str, str | int]], object]:
+    """Return a function that sends one request, with the lowest priority, through a client of its own.
+
+    Args:
+        context: its stop ends a request in progress; heartbeats are the working loop's.
+        config: the access and the shared quota.
+        process: the name under which the requests are counted.
+    """
+    own = ChildContext(context.name, context.log)
+    own.stop = context.stop
+    limiter = Limiter(config.state_dir, process, config.requests_per_minute, crawls=False)
+    client = PrawClient(config.access, own, limiter)
+    return lambda path, params: client.get(path, params, Priority.SCRAPER)
+
+
+def run_background(runner: AuditRunner, context: ChildContext, *, every: float = EVERY_S) -> None:
+    """Send a request each `every` seconds, as the quota allows, until a stop is requested."""
+    steps = 0
+    while not context.stop.is_set():
+        try:
+            runner.step()
+            steps += 1
+            if steps % _PRUNE_EVERY == 0 and (deleted := runner.store.prune()):
+                context.log.info("audit_observations_deleted", stream=runner.config.stream, count=deleted)
+        except Stopped:
+            return
+        except QuotaShort as error:
+            context.log.debug("audit_waits", error=str(error))
+        except (TransientError, CredentialsRejected, sqlite3.Error, OSError) as error:
+            context.log.info("audit_delayed", stream=runner.config.stream, error=str(error))
+        except Exception:
+            # the audit must not end because of one answer, and capture must not end because of the audit
+            context.log.exception("audit_step_failed")
+        context.stop.wait(every)
