@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,12 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 #: Clocks may differ by this much, seconds: an item may be captured "before" it was created.
 _SLACK_S = 900.0
+
+#: Most items are captured within this time, seconds.
+_SOON_S = 300.0
+
+#: Fewer numbers than this are searched one by one.
+_FEW = 12
 
 
 def index_directory(state_dir: Path, stream: str) -> Path:
@@ -69,7 +76,7 @@ class IndexFile:
     start: float
     end: float
 
-    def numbers(self) -> array[int]:
+    def numbers(self) -> "array[int]":
         """Read all entries; a file that has just been deleted is empty."""
         entries = array("Q")
         try:
@@ -78,6 +85,16 @@ class IndexFile:
             return entries
         entries.frombytes(data[: len(data) - len(data) % ENTRY_BYTES])
         return entries
+
+    def contained(self, numbers: Collection[int]) -> set[int]:
+        """Return those of the numbers that the file contains; few are searched in its bytes, which is faster."""
+        if len(numbers) > _FEW:
+            return set(numbers).intersection(self.numbers())
+        try:
+            data = self.path.read_bytes() if numbers else b""
+        except FileNotFoundError:
+            return set()
+        return {number for number in numbers if _is_in(data, array("Q", [number]).tobytes())}
 
     def entries(self) -> int:
         """Return the number of entries."""
@@ -111,27 +128,44 @@ class NameIndex:
         files = self.files()
         return files[0].start if files else None
 
-    def unknown(self, names: Collection[str], since: float) -> list[str]:
+    def unknown(self, names: Mapping[str, float]) -> list[str]:
         """Return those of the names that were not captured, in their order.
 
         Args:
-            names: fullnames.
-            since: the creation of the oldest of these items, epoch seconds.
+            names: fullnames, each with the creation of the item, epoch seconds.
         """
-        wanted = {number_of(name.encode()) for name in names}
-        for file in self.files():
-            if not wanted:
-                break
-            if file.end >= since - _SLACK_S:
-                wanted.difference_update(wanted.intersection(file.numbers()))
+        wanted = {number_of(name.encode()): created for name, created in names.items()}
+        files = self.files()
+        for file in files:  # nearly all were captured soon after their creation
+            soon = [number for number, created in wanted.items() if file.start - _SOON_S <= created <= file.end]
+            for number in file.contained(soon) if soon else ():
+                del wanted[number]
+        earliest = min(wanted.values(), default=0.0) - _SLACK_S
+        for file in files:
+            if wanted and file.end >= earliest:
+                for number in file.contained(wanted.keys()):
+                    del wanted[number]
         return [name for name in names if number_of(name.encode()) in wanted]
 
-    def draw(self, moment: float, draw: Callable[[], float]) -> int | None:
-        """Return an entry at random of the hour of capture that contains `moment`; None: it has none."""
-        for file in self.files():
-            if file.start <= moment < file.end and (count := file.entries()):
-                return file.entry(int(draw() * count))
-        return None
+    def draws(self, moments: Sequence[float], draw: Callable[[], float]) -> list[int]:
+        """Return for each moment an entry at random of the file that was written then, if it has one."""
+        files = [(file, file.entries()) for file in self.files()]
+        starts = [file.start for file, _ in files]
+        drawn = []
+        for moment in moments:
+            file, count = files[max(0, bisect_right(starts, moment) - 1)] if files else (None, 0)
+            entry = file.entry(int(draw() * count)) if file is not None and count else None
+            if entry is not None:
+                drawn.append(entry)
+        return drawn
+
+
+def _is_in(data: bytes, entry: bytes) -> bool:
+    """Return whether the data contain this entry, at the place of one."""
+    place = data.find(entry)
+    while place >= 0 and place % ENTRY_BYTES:
+        place = data.find(entry, place + 1)
+    return place >= 0
 
 
 def index_files(directory: Path) -> list[IndexFile]:

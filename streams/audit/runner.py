@@ -5,7 +5,7 @@ It reads the state files only; what it finds missing goes to the process of the 
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random, SystemRandom
@@ -168,7 +168,7 @@ class AuditRunner:
         sample: Sample = source.take(answer, scope)
         clusters = {item.name: cluster for item, cluster in sample.clusters}
         items = {item.name: item for item in sample.items}
-        unknown = self._unknown(list(items), min((item.created or 0.0 for item in items.values()), default=0.0))
+        unknown = self._unknown({name: item.created or 0.0 for name, item in items.items()})
         missing = [items[name] for name in unknown if name in clusters or not is_emptied(items[name].data)]
 
         def judged(item: Item) -> Judged:
@@ -181,9 +181,9 @@ class AuditRunner:
         if found or missing:
             self.store.add(found, [judged(item) for item in missing])
 
-    def _unknown(self, names: Sequence[str], since: float) -> list[str]:
-        """Return those of the names that were not captured."""
-        unknown = self._index.unknown(names, since) if names else []
+    def _unknown(self, names: Mapping[str, float]) -> list[str]:
+        """Return those of the names, each with its creation, that were not captured."""
+        unknown = self._index.unknown(names) if names else []
         reader = SpoolReader.open(self.config.state_dir, self.config.stream) if unknown else None
         if reader is None:
             return unknown
@@ -193,7 +193,7 @@ class AuditRunner:
     def _confirm(self, pending: Sequence[Judged], answer: object, scope: Scope) -> None:
         """Look at missing items again, and hand over those that are still missing."""
         items = {item.fullname: item for item in parse_page(answer, self.config.stream).items}
-        unknown = frozenset(self._unknown([one.name for one in pending], min(one.created for one in pending)))
+        unknown = frozenset(self._unknown({one.name: one.created for one in pending}))
         outcomes = [(one, self._outcome(one, items.get(one.name), scope, unknown)) for one in pending]
         for in_gaps in (False, True):
             wanted = Outcome.MISSING_IN_GAP if in_gaps else Outcome.MISSING

@@ -86,8 +86,8 @@ class Draw:
             return []
         prefix = listing_of(self.stream).prefix
         moments = (self.random.uniform(earliest, latest) for _ in range(PAGE_SIZE))
-        drawn = (self.index.draw(moment, self.random.random) for moment in moments)
-        ids = (id_of(number) for number in drawn if number is not None)
+        drawn = self.index.draws(list(moments), self.random.random)
+        ids = (id_of(number) for number in drawn)
         return list(dict.fromkeys(f"{prefix}_{one}" for one in ids if one))
 
 

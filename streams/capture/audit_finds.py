@@ -18,9 +18,6 @@ from streams.reddit.listing_page import Item, Page, parse_page
 #: Seconds between two looks for files of the audit, and between two writes of the index.
 _EVERY_S = 5.0
 
-#: The finder has compared the names with the whole index: those captured since then are compared here, seconds before.
-_CHECKED_S = 120.0
-
 #: An entry of the ledger is extended for this time after it was recorded, by items created about then, seconds.
 _RECENT_S = 86_400.0
 _SAME_TIME_S = 3600.0
@@ -86,8 +83,8 @@ class AuditFinds:
         page = parse_page({"kind": "Listing", "data": {"children": children}}, stream)
         ours = [item for item in page.items if item.subreddit.lower() in coverage.configured]
         unknown = [item for item in ours if not coverage.names.known(item.name)]
-        # captured after the finder's check, and forgotten since: it is in the newest files
-        left = frozenset(self._index.unknown([one.name for one in unknown], finding.found_at - _CHECKED_S))
+        # the finder has compared them with the whole index; what was captured since then is in its newest files
+        left = frozenset(self._index.unknown(dict.fromkeys((one.name for one in unknown), finding.found_at)))
         items = sorted((one for one in unknown if one.name in left), key=lambda one: -(one.created or 0.0))
         if not items:
             self._log.info("audit_items_known", count=len(page.items), foreign=len(page.items) - len(ours))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.capture.scheduler import Kind, Task, choose, idle_seconds
 
 LATENCIES = [0.05, 0.3, 1.0, 2.4, 3.0, 10.0, 30.0]
-NO_REQUEST = {Kind.PRUNE, Kind.PACK}
+NO_REQUEST = {Kind.AUDIT, Kind.PRUNE, Kind.PACK}
 BACKGROUND = [kind for kind in Kind if not kind.urgent]
 
 
@@ -28,9 +28,9 @@ def play(latency: float, polls: int, background: list[Kind], seconds: float, int
             continue
         began = now
         now += 0.0 if task.kind in NO_REQUEST else latency
-        pause = {Kind.POLL: interval, Kind.PRUNE: 15.0, Kind.PACK: 60.0}.get(task.kind)
+        pause = {Kind.POLL: interval, Kind.AUDIT: 5.0, Kind.PRUNE: 15.0, Kind.PACK: 60.0}.get(task.kind)
         due[task.kind, task.key] = began + pause if pause else now
-        previous = task.kind
+        previous = task.kind if task.kind.sends_request else previous  # as the capture loop does
         done.append(task.kind)
     return done
 
