@@ -3,9 +3,11 @@
 It has a client of its own, so that a poll never waits for one of its answers; its requests have the lowest priority.
 """
 
+import contextlib
 import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 
 from core.child import ChildContext
@@ -20,11 +22,18 @@ from streams.reddit.praw_client import PrawClient
 #: Seconds between two requests of the audit of one stream.
 EVERY_S = 60.0
 
-#: A part of the first pause is random: the streams of an installation start together.
-_FIRST_S = (30.0, 60.0)
+#: Seconds to the first request: the streams of an installation start together.
+_FIRST_S = (20.0, 60.0)
+
+#: Until then, the subreddits that are captured are noted this often, seconds.
+_NOTE_EVERY_S = 5.0
 
 #: Observations beyond the limits are deleted after this number of requests.
 _PRUNE_EVERY = 60
+
+
+#: Sends one request (path, parameters) and returns the decoded answer.
+Get = Callable[[str, dict[str, str | int]], object]
 
 
 def start_background_audit(context: ChildContext, config: StreamConfig) -> threading.Thread:
@@ -35,21 +44,30 @@ def start_background_audit(context: ChildContext, config: StreamConfig) -> threa
 
 
 def _run(context: ChildContext, config: StreamConfig) -> None:
-    if context.stop.wait(random.uniform(*_FIRST_S)):  # noqa: S311 (a pause)
-        return
-    try:
-        get = open_client(context, config, config.stream)
-        runner = AuditRunner(config, get, context.log)
-    except Exception:
-        context.log.exception("audit_not_started", hint="capture continues without the background audit")
-        return
+    client: list[Get] = []
+
+    def get(path: str, params: dict[str, str | int]) -> object:
+        if not client:
+            client.append(open_client(context, config, config.stream))
+        return client[0](path, params)
+
+    runner = None
+    while runner is None:
+        if context.stop.wait(_NOTE_EVERY_S):
+            return
+        try:
+            runner = AuditRunner(config, get, context.log)
+        except (sqlite3.Error, OSError) as error:
+            context.log.info("audit_delayed", stream=config.stream, error=str(error))
+    first = time.monotonic() + random.uniform(*_FIRST_S)  # noqa: S311 (a pause)
+    while time.monotonic() < first and not context.stop.wait(_NOTE_EVERY_S):
+        with contextlib.suppress(sqlite3.Error, OSError):  # the first step reports it
+            runner.scope()  # notes since when each subreddit is captured
     run_background(runner, context)
     runner.close()
 
 
-def open_client(
-    context: ChildContext, config: StreamConfig, process: str
-) -> Callable[[str, dict[str, str | int]], object]:
+def open_client(context: ChildContext, config: StreamConfig, process: str) -> Get:
     """Return a function that sends one request, with the lowest priority, through a client of its own.
 
     Args:

@@ -15,7 +15,7 @@ from core.errors import TransientError
 from core.reddit.request_errors import QuotaShort, Stopped
 from core.status.audit_store import read_audit_counters
 from core.stream_kinds import kind_of, stream_names
-from streams.audit.background import open_client
+from streams.audit.background import Get, open_client
 from streams.audit.runner import Ages, AuditRunner
 
 #: The name under which the requests of the command are counted.
@@ -30,9 +30,6 @@ _MOST_FAILURES = 8
 
 #: Requests in a row that bring nothing, after which the sources of a stream count as exhausted.
 _MOST_FRUITLESS = 60
-
-Get = Callable[[str, dict[str, str | int]], object]
-
 
 @dataclass(slots=True)
 class StreamAudit:

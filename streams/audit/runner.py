@@ -26,7 +26,7 @@ from streams.audit.sources import Rotation, Sample, Source, sources_of
 from streams.reddit.listing_page import PAGE_SIZE, Item, parse_page
 
 #: What is known of the stream is read again after this time, seconds.
-_SCOPE_S = 5.0
+_SCOPE_S = 4.0
 
 #: Clocks and whole seconds: an item is in the index only if it was created this long after its beginning, seconds.
 _EDGE_S = 5.0
