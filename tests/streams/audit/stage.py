@@ -1,6 +1,7 @@
 """Both streams under a fake clock: the real polls, spools and audit against the simulator, all in this process."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,8 @@ from core.reddit.quota import Priority
 from core.reddit.request_errors import RequestRejected
 from core.spool import Gap, SpoolReader, SpoolWriter
 from core.spool.name_index_writer import NameIndexWriter
-from core.status.audit_store import Observation, read_observations
+from core.status.audit_store import Observation, audit_path, read_observations
+from core.storage.sqlite import connect_readonly
 from simulator.item import Item
 from simulator.settings import Settings
 from simulator.simulation import Simulation
@@ -29,7 +31,7 @@ SUBREDDITS = ("Alpha", "Beta", "Gamma", "Delta")
 AGES = Ages(item=60.0, post=600.0, confirm=15.0)
 
 #: Seconds between two polls.
-_POLL_EVERY_S = 30.0
+_POLL_EVERY_S = 60.0
 
 
 def settings(**changed: Any) -> Settings:
@@ -158,6 +160,12 @@ class Stage:
 
     def observed(self, name: str) -> list[Observation]:
         return read_observations(self.directory, name, 0.0, float("inf"))
+
+    def names(self, name: str, outcome: str) -> list[str]:
+        """Return the names of the observed items with this outcome, in the order of the observations."""
+        with closing(connect_readonly(audit_path(self.directory, name))) as connection:
+            rows = connection.execute("SELECT name FROM observations WHERE outcome = ? ORDER BY id", (outcome,))
+            return [row for (row,) in rows]
 
     def hidden(self, kind: str) -> list[Item]:
         """Return the items that some listing did not show."""
