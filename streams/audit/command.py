@@ -31,6 +31,7 @@ _MOST_FAILURES = 8
 #: Requests in a row that bring nothing, after which the sources of a stream count as exhausted.
 _MOST_FRUITLESS = 60
 
+
 @dataclass(slots=True)
 class StreamAudit:
     """The result of one stream's audit.

@@ -48,6 +48,9 @@ class Notes:
     def error(self, event: str, **fields: Any) -> None:
         self._note("error", event, fields)
 
+    def exception(self, event: str, **fields: Any) -> None:
+        self._note("exception", event, fields)
+
     def events(self, name: str) -> list[dict[str, Any]]:
         return [fields for _, event, fields in self.entries if event == name]
 
