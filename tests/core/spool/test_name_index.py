@@ -155,7 +155,7 @@ def test_a_full_disk_delays_names_and_loses_none(tmp_path: Path, monkeypatch: py
     writer = opened(tmp_path, spool, clock)
     names = capture(writer, spool, 10)
     with monkeypatch.context() as patch:
-        patch.setattr(name_index_writer.os, "write", lambda _descriptor, _data: 5)
+        patch.setattr("core.spool.name_index_writer.os.write", lambda _descriptor, _data: 5)
         writer.flush()
     assert len(unknown(tmp_path, names)) == 10
     writer.flush()
@@ -168,7 +168,7 @@ def test_too_many_waiting_names_end_the_index(tmp_path: Path, monkeypatch: pytes
     writer = opened(tmp_path, spool, clock)
     monkeypatch.setattr(name_index_writer, "_MOST_WAITING", 25)
     with monkeypatch.context() as patch:
-        patch.setattr(name_index_writer.os, "write", lambda _descriptor, _data: 0)
+        patch.setattr("core.spool.name_index_writer.os.write", lambda _descriptor, _data: 0)
         for _ in range(4):
             clock.now += 10.0
             capture(writer, spool, 10)
