@@ -18,6 +18,7 @@ from bench.material import PAGE, comment_pages, newest_pages
 from core.process.memory_tuning import tune_gc
 from core.reddit.json_body import decode
 from core.spool import SpoolWriter
+from core.spool.name_index_writer import NameIndexWriter
 from streams.capture.coverage import Coverage
 from streams.capture.poll import ListingPoll
 from streams.capture.walk import Walk
@@ -105,7 +106,9 @@ def _capture_full(directory: Path, pages: list[bytes]) -> Pace:
 
 def _capture(directory: Path, pages: list[bytes], *, full: bool = False) -> Pace:
     with SpoolWriter(directory, "comments") as writer:
-        coverage = Coverage(writer, "comments", SUBREDDITS, full=full)
+        index = NameIndexWriter(directory, "comments")
+        index.begin(writer.spool_id, 0, writer.keys_after)
+        coverage = Coverage(writer, "comments", SUBREDDITS, full=full, captured=index.add)
         watch = Watch()
         for body in pages:
             page = parse_page(decode(body), "comments")  # as the client below PRAW decodes it
@@ -113,6 +116,7 @@ def _capture(directory: Path, pages: list[bytes], *, full: bool = False) -> Pace
             walk.take(page)
             newest = max(item.created or 0.0 for item in page.items)
             coverage.absorb(page, change=coverage.proof(SUBREDDITS, newest))
+        index.flush()  # as every few seconds
         return watch.pace(len(pages) * PAGE)
 
 
