@@ -39,11 +39,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Mark(NamedTuple):
-    """The names of all rows of this spool up to `seq` are on the disk. `dropped` counts names that were deleted."""
+    """The names of all rows of this spool up to `seq` are on the disk, in the files that began at these `starts`.
+
+    `dropped` counts names that were deleted.
+    """
 
     spool_id: str
     seq: int
     dropped: int = 0
+    starts: tuple[float, ...] = ()
 
 
 class NameIndexWriter:
@@ -64,7 +68,8 @@ class NameIndexWriter:
         self._seq = 0
         self._spool_id = ""
         self._descriptor: int | None = None
-        self._start = 0.0
+        #: when the files began, the newest last
+        self._starts: list[float] = []
         self._synced_at = float("-inf")
         self._dropped = 0
         self._failing = False
@@ -81,17 +86,43 @@ class NameIndexWriter:
         self._spool_id, self._seq = spool_id, last_seq
         try:
             make_directory(self._directory)
-            mark, files = self._read_mark(), index_files(self._directory)
+            mark = self._read_mark()
             self._dropped = 0 if mark is None else mark.dropped
-            keys = keys_after(mark.seq) if mark is not None and mark.spool_id == spool_id and files else None
-            if mark is None or keys is None or len(keys) != last_seq - mark.seq:
-                self._restart("" if not files else "the rows since its last entry are not known")
+            if mark is None or mark.spool_id != spool_id or not self._has_files(mark):
+                self._restart("it has no note of this spool and its files")
                 return
-            self._open(files[-1].start)
+            keys = keys_after(mark.seq)
+            if len(keys) != last_seq - mark.seq:
+                self._restart("the rows since its last entry are not known")
+                return
+            self._starts = list(self._present())
+            self._open(self._starts[-1])
             self.add(keys, last_seq)
             self._write()
         except OSError as error:
             self._failed(error)
+
+    def _present(self) -> tuple[float, ...]:
+        return tuple(file.start for file in index_files(self._directory))
+
+    def _has_files(self, mark: Mark) -> bool:
+        """Return whether all files are there. The newest one may have begun after the mark was written.
+
+        Older ones were about to be deleted.
+        """
+        if not mark.starts:
+            return False
+        self._remove([file for file in index_files(self._directory) if file.start < mark.starts[0]])
+        present = self._present()
+        return present[: len(mark.starts)] == mark.starts and len(present) <= len(mark.starts) + 1
+
+    def _is_whole(self) -> bool:
+        """Return whether all files are still at their paths: a name in a deleted one would seem not to be captured."""
+        if self._descriptor is None or list(self._present()) != self._starts:
+            return False
+        path, own = self._directory / file_name(self._starts[-1]), os.fstat(self._descriptor)
+        there = path.stat()
+        return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
 
     def add(self, keys: Sequence[bytes], last_seq: int) -> None:
         """Add the keys of captured records; `last_seq`: the spool's last seq. Nothing is written now."""
@@ -106,12 +137,13 @@ class NameIndexWriter:
         """Write what was added; `sync`: to the disk itself. After a failure the next call retries."""
         now = self._clock()
         try:
-            if self._broken or self._descriptor is None:
-                self._restart("names could not be written for too long")
+            if self._broken or not self._is_whole():
+                reason = "names could not be written for too long" if self._broken else "one of its files is gone"
+                self._restart(reason)
             self._write()
             if sync or not 0.0 <= now - self._synced_at < _SYNC_EVERY_S:
                 self._sync(now)
-            if now - self._start >= _FILE_S:
+            if now - self._starts[-1] >= _FILE_S:
                 self._rotate(now)
         except OSError as error:
             self._failed(error)
@@ -138,12 +170,13 @@ class NameIndexWriter:
         if self._descriptor is None or self._waiting:
             return
         os.fdatasync(self._descriptor)
-        replace_json(self._directory / _MARK, Mark(self._spool_id, self._seq, self._dropped)._asdict())
+        mark = Mark(self._spool_id, self._seq, self._dropped, tuple(self._starts))
+        replace_json(self._directory / _MARK, mark._asdict())
         self._synced_at = now
 
     def _rotate(self, now: float) -> None:
         self._sync(now)
-        self._open(float(int(now)))
+        self._begin_file(float(int(now)))
         sync_directory(self._directory)
         self._trim(now)
 
@@ -154,7 +187,11 @@ class NameIndexWriter:
         length = os.fstat(descriptor).st_size
         if length % ENTRY_BYTES:
             os.ftruncate(descriptor, length - length % ENTRY_BYTES)  # a killed process left a part of an entry
-        self._descriptor, self._start = descriptor, start
+        self._descriptor = descriptor
+
+    def _begin_file(self, start: float) -> None:
+        self._open(start)
+        self._starts.append(start)
 
     def _close_file(self) -> None:
         if self._descriptor is not None:
@@ -168,10 +205,11 @@ class NameIndexWriter:
         if old:
             log.warning("name_index_restarted", stream=self._stream, reason=reason, files=len(old), hint=_RESTARTED)
         self._remove(old)
+        self._starts = []
         make_directory(self._directory)
         (self._directory / _MARK).unlink(missing_ok=True)
         # only names of whole seconds later are surely in it
-        self._open(float(int(self._clock()) + 1))
+        self._begin_file(float(int(self._clock()) + 1))
         self._broken = False
         self._synced_at = float("-inf")
 
@@ -187,8 +225,9 @@ class NameIndexWriter:
             old.append(file)
             excess -= size
         if old:
+            self._starts = self._starts[len(old) :]
+            self._sync(now)  # before they are gone: a killed process leaves files that the next one deletes
             names = self._remove(old)
-            self._sync(now)
             log.info("name_index_trimmed", stream=self._stream, files=len(old), names=names, dropped=self._dropped)
 
     def _remove(self, files: Sequence[IndexFile]) -> int:
@@ -207,7 +246,8 @@ class NameIndexWriter:
     def _read_mark(self) -> Mark | None:
         try:
             stored = json.loads((self._directory / _MARK).read_text(encoding="utf-8"))
-            return Mark(str(stored["spool_id"]), int(stored["seq"]), int(stored["dropped"]))
+            starts = tuple(map(float, stored["starts"]))
+            return Mark(str(stored["spool_id"]), int(stored["seq"]), int(stored["dropped"]), starts)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

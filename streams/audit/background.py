@@ -78,7 +78,7 @@ def open_client(context: ChildContext, config: StreamConfig, process: str) -> Ge
     own = ChildContext(context.name, context.log)
     own.stop = context.stop
     limiter = Limiter(config.state_dir, process, config.requests_per_minute, crawls=False)
-    client = PrawClient(config.access, own, limiter)
+    client = PrawClient(config.access, own, limiter, is_second=True)
     return lambda path, params: client.get(path, params, Priority.SCRAPER)
 
 

@@ -205,8 +205,9 @@ class AuditRunner:
     def _outcome(self, one: Judged, item: Item | None, scope: Scope, unknown: frozenset[str]) -> Outcome | None:
         if one.name not in unknown:
             return Outcome.FOUND
-        if one.subreddit.lower() not in scope.since:
-            return None  # it is no longer captured here
+        since = scope.since.get(one.subreddit.lower())
+        if since is None or one.created < since:
+            return None  # it is no longer captured here, or the index has begun anew
         gap = scope.gap_of(one.subreddit, one.created)
         if gap is not None:
             return Outcome.MISSING_IN_GAP

@@ -139,7 +139,10 @@ class PrawClient:
         clock: Callable[[], float] = time.monotonic,
         connect: Callable[[RedditAccess], Connection] = Connection,
         answer_deadline: float = ANSWER_DEADLINE,
+        is_second: bool = False,
     ) -> None:
+        # `is_second`: another client of this process reports what both see
+        self._is_second = is_second
         self._access = access
         self._context = context
         self._limiter = limiter
@@ -152,7 +155,7 @@ class PrawClient:
         self._limited = LimitedNames()
         self._current: _Job | None = None
         self._start_thread()
-        if variables := network(os.environ).shown():
+        if not is_second and (variables := network(os.environ).shown()):
             hint = "Reddit is reached through these; see docs/configuration.md"
             context.log.info("network_variables", variables=variables, hint=hint)
         context.on_stop(self._interrupt)
@@ -286,7 +289,7 @@ class PrawClient:
     def _read_clock(self, last_answer: LastAnswer) -> None:
         for seen in last_answer.dates:
             notice = self.server_clock.observe(seen)
-            if notice is None:
+            if notice is None or self._is_second:
                 continue
             offset = round(notice.offset, 1)
             if notice.wrong:

@@ -1,5 +1,6 @@
 """The index of captured names: complete after kills, bounded, and quick to search."""
 
+import shutil
 import time
 from array import array
 from pathlib import Path
@@ -129,6 +130,57 @@ def test_it_begins_anew_with_another_spool(tmp_path: Path) -> None:
     clock.now += 100.0
     opened(tmp_path, spool, clock, "two")
     assert NameIndex(tmp_path, STREAM).start() == clock.now + 1
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+@pytest.mark.parametrize("in_use", [True, False])
+def test_it_begins_anew_when_one_of_its_files_is_gone(tmp_path: Path, which: int, in_use: bool) -> None:
+    """Its names would seem not to be captured."""
+    spool, clock = Spool(), Clock()
+    writer = opened(tmp_path, spool, clock)
+    for _ in range(3):
+        capture(writer, spool, 3)
+        clock.now += 3600.0
+        writer.flush()
+    if not in_use:
+        writer.close()
+    index_files(index_directory(tmp_path, STREAM))[which].path.unlink()
+    if in_use:
+        writer.flush()
+    else:
+        opened(tmp_path, spool, clock)
+    assert NameIndex(tmp_path, STREAM).start() == clock.now + 1
+
+
+def test_it_begins_anew_when_its_directory_is_gone(tmp_path: Path) -> None:
+    spool, clock = Spool(), Clock()
+    writer = opened(tmp_path, spool, clock)
+    capture(writer, spool, 3)
+    writer.flush()
+    shutil.rmtree(tmp_path / "names")
+    names = capture(writer, spool, 3)
+    clock.now += 10.0
+    writer.flush()
+    assert NameIndex(tmp_path, STREAM).start() == clock.now + 1
+    assert unknown(tmp_path, names) == []
+
+
+def test_a_file_that_began_after_the_mark_belongs_to_the_index(tmp_path: Path) -> None:
+    """A process was killed between the beginning of a file and its first mark."""
+    spool, clock = Spool(), Clock()
+    writer = opened(tmp_path, spool, clock)
+    names = capture(writer, spool, 3)
+    clock.now += 3600.0
+    mark = index_directory(tmp_path, STREAM) / "mark.json"
+    writer.flush()
+    before = mark.read_text()
+    names += capture(writer, spool, 3)
+    clock.now += 61.0
+    writer.flush()
+    mark.write_text(before)
+    opened(tmp_path, spool, clock)
+    assert unknown(tmp_path, names) == []
+    assert NameIndex(tmp_path, STREAM).start() == START + 1
 
 
 def test_files_are_kept_for_days_and_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
