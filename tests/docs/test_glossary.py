@@ -7,7 +7,7 @@ import pytest
 from tests.docs.markdown import links, rows, text
 
 PAGE = Path("docs/glossary.md")
-WORDS = ["listed", "shown", "captured", "proven", "gap", "late item", "spool"]
+WORDS = ["listed", "shown", "captured", "proven", "gap", "late item", "audit", "index of names", "spool"]
 WORDS += ["source, sink", "position", "dead letter", "frontier", "lease", "machine", "shard", "group"]
 
 
