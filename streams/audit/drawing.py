@@ -29,15 +29,10 @@ def of_different_minutes(items: Iterable[Item], most: int, random: Random) -> li
     random.shuffle(shuffled)
     drawn: dict[int, Item] = {}
     for item in shuffled:
-        drawn.setdefault(minute_of(item), item)
+        drawn.setdefault(int((item.created or 0.0) // 60), item)
         if len(drawn) == most:
             break
     return list(drawn.values())
-
-
-def minute_of(item: Item) -> int:
-    """Return the minute of its creation, counted from the epoch."""
-    return int((item.created or 0.0) // 60)
 
 
 def by_size(posts: Sequence[Item], count: int, random: Random) -> list[Item]:

@@ -24,7 +24,6 @@ from streams.audit.drawing import (
     concordance,
     id_number,
     info,
-    minute_of,
     of_different_minutes,
 )
 from streams.audit.scope import Scope
@@ -240,7 +239,8 @@ class OwnListings:
         self._span = min(8 * _FIRST_SPAN_S, self._span * 1.25) if page.items else max(_LEAST_SPAN_S, self._span / 2)
         judged = [item for item in page.items if scope.judges(item)]
         chosen = of_different_minutes(judged, MOST_OF_PAGE, self._draw.random)
-        return Sample(judged, [(item, f"minute-{minute_of(item)}") for item in chosen])
+        # the items of a page may all be missing together: they are one draw
+        return Sample(judged, [(item, f"page-{self._current.fullname}") for item in chosen])
 
 
 @dataclass(slots=True)
