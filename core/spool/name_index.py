@@ -23,8 +23,8 @@ _FILE = re.compile(r"([0-9]{1,12})\.names")
 #: Numbers from here on are hashes.
 _HASHES = 1 << 63
 
-#: Longest id that surely fits below `_HASHES`: 36 ** 12 < 2 ** 63.
-_LONGEST_ID = 12
+#: Longest fullname whose id surely fits below `_HASHES`: 36 ** 12 < 2 ** 63.
+_LONGEST_NAME = 15
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 #: Clocks may differ by this much, seconds: an item may be captured "before" it was created.
@@ -44,12 +44,13 @@ def index_directory(state_dir: Path, stream: str) -> Path:
 
 def number_of(name: bytes) -> int:
     """Return the number of a name in the index: of a fullname its id, of any other name a hash."""
-    digits = name[3:]
-    if name[2:3] == b"_" and len(digits) <= _LONGEST_ID and digits.isalnum():
+    if len(name) <= _LONGEST_NAME and name[2:3] == b"_":
         try:
-            return int(digits, 36)
+            number = int(name[3:], 36)
         except ValueError:
             return _hash(name)
+        if number >= 0:
+            return number
     return _hash(name)
 
 

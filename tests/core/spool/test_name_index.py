@@ -62,7 +62,7 @@ def test_the_number_of_a_name_leads_back_to_its_id(name: str) -> None:
     assert id_of(number_of(name.encode())) == name[3:]
 
 
-@pytest.mark.parametrize("name", ["#0123456789abcdef", "t1_zzzzzzzzzzzzz", "t1_ä", "t1_", "t1_a b", "x"])
+@pytest.mark.parametrize("name", ["#0123456789abcdef", "t1_zzzzzzzzzzzzz", "t1_ä", "t1_", "t1_a b", "t1_-5", "x"])
 def test_a_name_without_an_id_is_hashed(name: str) -> None:
     number = number_of(name.encode())
     assert number >= 1 << 63
