@@ -10,6 +10,10 @@ from streams.reddit.listing_page import Item
 MOST_OF_TREE = 4
 MOST_OF_PAGE = 10
 
+#: Pairs of posts that show the order of ids: created this long apart (seconds), and at least this number of them.
+_APART_S = 5.0
+_FEWEST_PAIRS = 100
+
 
 class Ask(NamedTuple):
     """A request: path and parameters."""
@@ -54,16 +58,16 @@ def _comments(post: Item) -> int:
 def concordance(items: Sequence[Item]) -> float | None:
     """Return the share of pairs of items whose ids are in the order of their creation; None: too few.
 
-    1: the ids are sequential; 0.5: they are random. Pairs that were created in the same minute do not count.
+    1: the ids are sequential; 0.5: they are random. Pairs that were created within a few seconds do not count.
     """
     known = sorted((item.created, id_number(item)) for item in items if item.created is not None and id_number(item))
     agree = total = 0
     for place, (created, number) in enumerate(known):
         for later, other in known[place + 1 :]:
-            if later - created >= 60.0 and number != other:
+            if later - created >= _APART_S and number != other:
                 total += 1
                 agree += other > number
-    return agree / total if total >= 30 else None
+    return agree / total if total >= _FEWEST_PAIRS else None
 
 
 def id_number(item: Item) -> int:

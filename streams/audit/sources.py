@@ -89,6 +89,10 @@ class Draw:
         ids = (id_of(number) for number in drawn)
         return list(dict.fromkeys(f"{prefix}_{one}" for one in ids if one))
 
+    def cluster(self, name: str) -> str:
+        """Return a name for what was drawn with this item; the same item may be drawn again, which is another draw."""
+        return f"{name}-{self.random.getrandbits(32):08x}"
+
 
 class Trees:
     """Comment trees of captured posts that are older than `age` seconds."""
@@ -121,7 +125,8 @@ class Trees:
             return Sample()
         comments = [one for one in comments_of(answer).items if scope.judges(one)]
         chosen = of_different_minutes(comments, MOST_OF_TREE, self._draw.random)
-        return Sample(comments, [(one, self._current.fullname) for one in chosen])
+        cluster = self._draw.cluster(self._current.fullname)
+        return Sample(comments, [(one, cluster) for one in chosen])
 
 
 def _is_in(item: Item, scope: Scope) -> bool:
@@ -191,7 +196,7 @@ class Ids:
         self._judged += len(judged)
         if self._requests >= _YIELD_AFTER and self._judged < _LEAST_YIELD * self._requests:
             self.why = f"only {self._judged} of {self._requests * PAGE_SIZE:,} ids are of configured subreddits"
-        return Sample(judged, [(item, item.fullname) for item in judged])
+        return Sample(judged, [(item, self._draw.cluster(item.fullname)) for item in judged])
 
     def _measure(self, items: Sequence[Item]) -> None:
         self._asked = 0
@@ -240,7 +245,8 @@ class OwnListings:
         judged = [item for item in page.items if scope.judges(item)]
         chosen = of_different_minutes(judged, MOST_OF_PAGE, self._draw.random)
         # the items of a page may all be missing together: they are one draw
-        return Sample(judged, [(item, f"page-{self._current.fullname}") for item in chosen])
+        cluster = self._draw.cluster(self._current.fullname)
+        return Sample(judged, [(item, cluster) for item in chosen])
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ def test_the_order_of_ids_is_measured(shuffled: bool, expected: float) -> None:
 
 
 def test_a_few_items_measure_nothing() -> None:
-    assert concordance(posts(5)) is None
+    assert concordance(posts(10)) is None
     assert concordance([post(number, created=BEGUN) for number in range(50)]) is None, "all of the same minute"
 
 
