@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.child import ChildContext
+from core.errors import GaplessError
 from core.spool import Batch, Gap, GapState
 from core.spool.model import AUDIT_FOUND
 from core.spool.name_index import NameIndex
@@ -70,7 +71,14 @@ class AuditFinds:
         except (OSError, ValueError) as error:
             self._set_aside(path, error)
             return
-        self._capture(finding)
+        try:
+            self._capture(finding)
+        except GaplessError:
+            raise
+        except Exception as error:  # noqa: BLE001 (capture must not end because of a file of the audit)
+            self._log.exception("audit_capture_failed", path=str(path))
+            self._set_aside(path, error)
+            return
         with contextlib.suppress(OSError):  # it is read again, and everything in it is known
             path.unlink()
         if len(files) > 1:

@@ -10,9 +10,9 @@ import pytest
 
 from core.reddit.request_errors import CredentialsRejected, QuotaShort, Unreachable
 from streams.audit.command import run_audit
-from streams.audit.found_files import waiting_findings
+from streams.audit.found_files import Finding, waiting_findings, write_finding
 from streams.audit.runner import Ages
-from tests.streams.audit.stage import Stage, settings
+from tests.streams.audit.stage import BIRTH, Stage, settings
 
 AGES = Ages(item=60.0, post=600.0, confirm=0.0)
 
@@ -51,11 +51,30 @@ def test_what_it_finds_waits_for_the_process_of_the_stream(stage: Stage) -> None
     stream = stage.streams["comments"]
     files = waiting_findings(stage.directory, "comments")
     assert files
+    copies = {path: path.read_bytes() for path in files}
     before = len(stream.rows())
     for _ in files:
         stream.finds.step()
     assert waiting_findings(stage.directory, "comments") == []
-    assert len(stream.rows()) > before
+    captured, entries = len(stream.rows()), stream.gaps()
+    assert captured > before
+    for path, content in copies.items():  # killed between the capture and the deletion of the file
+        path.write_bytes(content)
+        stream.finds.step()
+    assert waiting_findings(stage.directory, "comments") == []
+    assert (len(stream.rows()), stream.gaps()) == (captured, entries)
+
+
+def test_a_fault_of_the_audit_does_not_end_the_capture(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = stage.streams["comments"]
+    item = {"name": "t1_new", "subreddit": "Alpha", "created_utc": BIRTH + 60.0, "body": "text"}
+    write_finding(stage.directory, "comments", Finding(BIRTH, [item]))
+    (path,) = waiting_findings(stage.directory, "comments")
+    with monkeypatch.context() as patch:
+        patch.setattr(stream.coverage, "moment", lambda _names: 1 / 0)
+        stream.finds.step()
+    assert stage.notes.events("audit_capture_failed")
+    assert path.with_suffix(".bad").exists()
 
 
 def test_a_file_that_cannot_be_read_is_kept_aside(stage: Stage) -> None:
