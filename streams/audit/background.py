@@ -25,7 +25,10 @@ EVERY_S = 60.0
 #: Seconds to the first request: the streams of an installation start together.
 _FIRST_S = (20.0, 60.0)
 
-#: Until then, the subreddits that are captured are noted this often, seconds.
+#: Seconds until the file of the observations is opened: the stream's first requests come before.
+_BEGIN_S = 2.0
+
+#: Until the first request, the subreddits that are captured are noted this often, seconds.
 _NOTE_EVERY_S = 5.0
 
 #: Observations beyond the limits are deleted after this number of requests.
@@ -51,18 +54,20 @@ def _run(context: ChildContext, config: StreamConfig) -> None:
             client.append(open_client(context, config, config.stream))
         return client[0](path, params)
 
-    runner = None
+    runner, pause = None, _BEGIN_S
     while runner is None:
-        if context.stop.wait(_NOTE_EVERY_S):
+        if context.stop.wait(pause):
             return
+        pause = EVERY_S
         try:
             runner = AuditRunner(config, get, context.log)
         except (sqlite3.Error, OSError) as error:
             context.log.info("audit_delayed", stream=config.stream, error=str(error))
     first = time.monotonic() + random.uniform(*_FIRST_S)  # noqa: S311 (a pause)
-    while time.monotonic() < first and not context.stop.wait(_NOTE_EVERY_S):
+    while time.monotonic() < first and not context.stop.is_set():
         with contextlib.suppress(sqlite3.Error, OSError):  # the first step reports it
             runner.scope()  # notes since when each subreddit is captured
+        context.stop.wait(_NOTE_EVERY_S)
     run_background(runner, context)
     runner.close()
 
