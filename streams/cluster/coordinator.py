@@ -20,7 +20,7 @@ from core.errors import TransientError
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
 from core.storage.sqlite import is_unreadable
-from core.stream_kinds import stream_names
+from core.stream_kinds import reads_listing, stream_names
 from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
@@ -234,7 +234,9 @@ class Coordinator:
         return void
 
     def place(self, stream: str, row: PlainRow) -> Destination | NoSending:
-        """Return where this row goes."""
+        """Return where this row goes; what no listing shows belongs to no shard."""
+        if not reads_listing(stream):
+            return Destination(self._settings.topic, -1)
         membership = self._membership
         if membership is None or membership.member_since is None:
             return NoSending.WAIT
@@ -255,7 +257,7 @@ class Coordinator:
         """Note that the row was given to the producer."""
         if destination.partition >= 0:
             self._handed_over += 1
-        else:
+        elif reads_listing(stream):
             name = Name(row[1].decode(), subreddit_of(row[2]).lower(), created_of(row[2]))
             self._ledger.sent(source, row[0], stream, name)
 
@@ -274,7 +276,8 @@ class Coordinator:
 
     def delivered(self, stream: str, state: SpoolState) -> None:
         """Note the state of a spool up to which everything is delivered."""
-        self._ledger.delivered(stream, state)
+        if reads_listing(stream):
+            self._ledger.delivered(stream, state)
 
     def writes(self, *, in_transaction: bool) -> list[StateWrite]:
         """Return the names, states and the heartbeat to be written now."""
