@@ -5,11 +5,12 @@ import json
 import math
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from core.reddit.limiter import read_quota
 from core.reddit.quota import WINDOW, Quota, advance
@@ -104,12 +105,13 @@ def read_flow(
     subreddits: Sequence[str] = (),
     *,
     scope: Scope = EVERYTHING,
+    lists: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Flow:
     """Read the files; `enabled` are the configured streams, others are included while they have a spool.
 
-    Completeness is computed for those of the configured `subreddits` that are in the `scope`.
+    Completeness is computed for those of the configured `subreddits` that are in the `scope`; `lists` holds the streams
+    that capture other subreddits.
     """
-    names = scope.names(subreddits)
     flow = Flow(_current_window(None, requests_per_minute, now))
 
     def attempt(what: str, read: Callable[[], None]) -> bool:
@@ -130,6 +132,7 @@ def read_flow(
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def sample_stream(stream: str) -> None:
+        names = scope.names(lists.get(stream, subreddits))
         flow.streams[stream], reading = _read_stream(state_dir, stream, names, now, scope)
         if reading is not None:
             flow.readings[stream] = reading

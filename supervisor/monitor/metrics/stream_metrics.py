@@ -90,8 +90,8 @@ def _proof(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     """Yield the metrics of what is proven."""
     if sample.stands_by:
         return
-    names = sample.subreddits(config)
-    proofs = {name: sample.streams[name].proof(names) for name in config.streams if name in sample.streams}
+    streams = [name for name in config.streams if name in sample.streams]
+    proofs = {name: sample.streams[name].proof(sample.subreddits(config, name)) for name in streams}
     text = "created_utc up to which every configured subreddit is proven or in a gap; absent while one never was"
     moments: dict[str, Value] = {name: proof.proven_until for name, proof in proofs.items()}
     yield from gauges("reddit_proven_until_seconds", text, "stream", moments)

@@ -64,9 +64,12 @@ class Sample:
         """The cluster; None: this is the only machine."""
         return self.status.cluster
 
-    def subreddits(self, config: MonitorConfig) -> tuple[str, ...]:
-        """Return the configured subreddits that this machine captures."""
-        return config.subreddits if self.cluster is None else self.cluster.subreddits
+    def subreddits(self, config: MonitorConfig, stream: str) -> tuple[str, ...]:
+        """Return the configured subreddits that a stream of this machine captures."""
+        own = config.lists.get(stream)
+        if self.cluster is None:
+            return config.subreddits if own is None else own
+        return self.cluster.subreddits if own is None else self.cluster.scope.names(own)
 
     @property
     def stands_by(self) -> bool:

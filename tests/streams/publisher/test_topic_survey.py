@@ -74,7 +74,7 @@ def survey(stage: Stage, script: Script) -> Survey:
         retries=Retries(0.2, 10.0, lambda: 0.5),
         clock=lambda: stage.now,
         wall=lambda: NOW,
-        make_reader=lambda _settings, _streams: script,
+        make_reader=lambda _settings, _topic, _streams: script,
     )
 
 
@@ -166,7 +166,7 @@ class TestTail:
 
     @staticmethod
     def read(tansu: TansuBroker, topic: str) -> TailReader:
-        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}))
+        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}), topic)
         wait_until(lambda: reader.read(0.2), what="the topic to be read")
         reader.close()
         return reader
