@@ -170,7 +170,7 @@ def switch_or_subreddits(raw: object) -> bool | tuple[str, ...]:
     if isinstance(raw, bool):
         return raw
     if not isinstance(raw, list | tuple):
-        raise InvalidValue('must be true, false, or a list of names such as ["Bitcoin", "ethereum"]')
+        raise InvalidValue('must be true or false, without quotes, or a list of names such as ["Bitcoin", "ethereum"]')
     if not raw:
         raise InvalidValue("must name at least one subreddit; false switches the stream off")
     return subreddits(raw)
