@@ -412,7 +412,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         classes: set[ErrorClass] = set()
         for sender in (*self, *self._retired):
             failures = sender.failures()
-            held = [(seq, error) for seq, error, _ in failures if classify(error) is ErrorClass.HOLD]
+            held = [failure for failure in failures if classify(failure[1]) is ErrorClass.HOLD]
             if held:
                 classes.add(ErrorClass.HOLD)
                 self._hold(sender, held)
@@ -420,15 +420,15 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
             classes |= {self._classify(sender, *failure) for failure in others}
         return classes
 
-    def _hold(self, sender: KafkaSpoolSender, failures: list[tuple[int, KafkaError]]) -> None:
+    def _hold(self, sender: KafkaSpoolSender, failures: list[Failure]) -> None:
         """Send the first of these records alone to test whether Kafka accepts records; report a certain cause.
 
         One record and not all: what waits may be large, and would be refused as a whole repeatedly.
         """
         self._writer.count_errors(len(failures))
-        seq, error = min(failures, key=lambda failure: failure[0])
+        seq, error, topic = min(failures, key=lambda failure: failure[0])
         if sender.send_alone_next(seq) or error.code() not in VAGUE:
-            self._health.hold(error, self.clock_offset())
+            self._health.hold(error, self.clock_offset(), topic=topic or next(iter(sender.topics()), None))
 
     def _classify(self, sender: KafkaSpoolSender, seq: int, error: KafkaError, topic: str) -> ErrorClass:
         """Handle one failed record: refused alone it is a dead letter, refused with others it is isolated."""
