@@ -78,6 +78,7 @@ class Flow:
     dead_letters: int = 0  #: refused permanently, all that ever were
     resent: int = 0  #: those of them that were delivered later
     dropped: int = 0  #: those of them that were dropped on request
+    latest: dict[str, int] = field(default_factory=dict)  #: delivered to the topic `latest`: `record`, `tombstone`
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
     readings: dict[str, Reading] = field(default_factory=dict)  #: by stream; a stream without a spool has none
@@ -125,6 +126,7 @@ def read_flow(
     def read_publisher() -> None:
         counters = read_publisher_counters(state_dir)
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
+        flow.latest = {kind: counters.get(f"latest_{kind}", 0) for kind in ("record", "tombstone")}
         flow.dead_letters = counters.get("dead_letters", 0)
         flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
 

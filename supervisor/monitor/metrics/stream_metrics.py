@@ -155,8 +155,11 @@ def _spools(sample: Sample) -> Iterator[Metric]:
 
 def _kafka(sample: Sample, counters: MonotonicCounters) -> Iterator[Metric]:
     flow = sample.flow
-    text = "Records that Kafka acknowledged"
+    text = "Records that Kafka acknowledged, each once, however many topics have it"
     yield from counter("kafka_published_total", text, counters.follow(("published",), flow.published))
+    latest = {(kind,): counters.follow(("latest", kind), flow.latest.get(kind, 0)) for kind in ("record", "tombstone")}
+    text = "Newest states of items and tombstones that the topic `latest` acknowledged; none without such a topic"
+    yield from labelled_counters("kafka_latest_total", text, ["kind"], latest)
     text = "Failed deliveries and outages; the records are sent again, so none is lost"
     yield from counter("kafka_errors_total", text, counters.follow(("errors",), flow.errors))
     text = "Records that Kafka refused permanently; kept in publisher.db"
