@@ -42,6 +42,8 @@ def streams(
     for name in config.streams:
         if sample.running_since(name) is None or name not in sample.streams or name in sample.unreadable_streams:
             continue
+        if not sample.reads(config, name):
+            continue
         stream = sample.streams[name]
         if stream.progress_at is None:
             yield ActiveProblem("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")

@@ -76,6 +76,10 @@ class Sample:
         """Whether the cluster has given this machine no subreddits: its streams read nothing, and nothing is wrong."""
         return self.cluster is not None and not self.cluster.subreddits
 
+    def reads(self, config: MonitorConfig, stream: str) -> bool:
+        """Return whether a stream has something to read here: in a cluster its subreddits may be on other machines."""
+        return self.cluster is None or bool(self.subreddits(config, stream))
+
     @property
     def waiting(self) -> int:
         """Captured records without an acknowledgement, of all streams."""
