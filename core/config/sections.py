@@ -258,6 +258,12 @@ class Config(Section):
                 names.setdefault(name.casefold(), name)
         return tuple(names.values()) or self.reddit.subreddits
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that items go to: those of the enabled streams (without any, `kafka.topic`), and `latest`."""
+        records = [self.kafka.topic_of(stream) for stream in self.streams.enabled] or [self.kafka.topic]
+        return tuple(dict.fromkeys(filter(None, [*records, self.kafka.topics.latest])))
+
     def secrets(self) -> tuple[str, ...]:
         """Return every secret text of the configuration, for `core.masking.external.hide`."""
         return self.all_secrets().texts

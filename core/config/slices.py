@@ -138,7 +138,7 @@ class MonitorConfig(StatusConfig):
 
     max_poll_interval: float
     kafka_servers: str
-    kafka_topic: str
+    kafka_topic: str  #: several are separated by commas
     kafka_delivery: str
     crawls_with_token: bool  #: the scraper's requests count against the quota
     database_path: Path | None  #: where the database is a file that the scraper uses
@@ -249,7 +249,7 @@ def monitor_config(config: Config) -> MonitorConfig:
         cluster=status.cluster,
         max_poll_interval=config.streams.max_poll_interval,
         kafka_servers=config.kafka.bootstrap_servers,
-        kafka_topic=config.kafka.topic,
+        kafka_topic=", ".join(config.topics),
         kafka_delivery=config.kafka.delivery,
         crawls_with_token=scraper.authentication == "oauth",
         database_path=config.database.sqlite_path if scraper.enabled else None,

@@ -12,7 +12,7 @@ from core.masking.external import outside
 from core.process import program
 from supervisor.checks.cluster_probe import cluster_finding, session_limits
 from supervisor.checks.finding import Finding, Probe, check_writable, failed, fine
-from supervisor.checks.topic_probe import cleanup_policy, describe_topic, topics_of
+from supervisor.checks.topic_probe import cleanup_policy, describe_topic
 from supervisor.runtime.private_directories import examine
 
 _TIMEOUT_S = 5.0  # seconds per connection
@@ -74,7 +74,7 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
     partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
     count = len(metadata.brokers)
     brokers = f"{config.kafka.bootstrap_servers} answers ({count} broker{'' if count == 1 else 's'})"
-    yield fine("kafka", "; ".join([brokers, *(describe_topic(name, partitions) for name in topics_of(config))]))
+    yield fine("kafka", "; ".join([brokers, *(describe_topic(name, partitions) for name in config.topics)]))
     latest = config.kafka.topics.latest
     if latest in partitions and (policy := cleanup_policy(client, latest)) is not None and "compact" not in policy:
         text = f"topic {latest} is not compacted (cleanup.policy={policy}), so it keeps what was deleted and drops what"

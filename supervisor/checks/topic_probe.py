@@ -4,19 +4,10 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from core.config import Config
-
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _TIMEOUT_S = 2.0
-
-
-def topics_of(config: Config) -> tuple[str, ...]:
-    """Return the topics that something goes to: those of the enabled streams (or kafka.topic), and `latest`."""
-    kafka = config.kafka
-    records = [kafka.topic_of(stream) for stream in config.streams.enabled] or [kafka.topic]
-    return tuple(dict.fromkeys(filter(None, [*records, kafka.topics.latest])))
 
 
 def describe_topic(name: str, partitions: Mapping[str, int]) -> str:

@@ -52,10 +52,10 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "kafka.topic": ("x", {"publisher", "monitor"}),
     "kafka.delivery": ("exactly_once", {"publisher", "monitor"}),
     "kafka.producer": ({"linger.ms": 5}, {"publisher", "monitor"}),
-    "kafka.topics.submissions": ("x", {"publisher"}),
-    "kafka.topics.comments": ("x", {"publisher"}),
+    "kafka.topics.submissions": ("x", {"publisher", "monitor"}),
+    "kafka.topics.comments": ("x", {"publisher", "monitor"}),
     "kafka.topics.changes": ("x", {"publisher"}),
-    "kafka.topics.latest": ("x", {"publisher"}),
+    "kafka.topics.latest": ("x", {"publisher", "monitor"}),
     "cluster.enabled": (True, STREAMS | {"publisher", "monitor"}),
     "cluster.group": ("x", set()),  # nothing while the cluster is off
     "cluster.instance": ("x", set()),
