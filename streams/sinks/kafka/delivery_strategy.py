@@ -93,14 +93,14 @@ class DeliveryStrategy(Sink, ABC):
 
     def _ensure_topics(self, seconds: float) -> bool:
         """Check the topics that something goes to, at most `seconds` for each; return whether records can be sent."""
-        self._topics.ensure(self._senders.topics(), seconds)
+        self._topics.ensure(self._senders.topic_groups(), seconds)
         return self._topics_ready()
 
     def _topics_ready(self) -> bool:
         """Have the senders whose topics are missing wait; return whether the others, if there are any, can send."""
-        wanted = self._senders.topics()
-        self._senders.absent = self._topics.absent(wanted)
-        return not wanted or len(self._senders.absent) < len(wanted)
+        groups = self._senders.topic_groups()
+        self._senders.absent = absent = self._topics.absent({name for group in groups for name in group})
+        return not groups or any(absent.isdisjoint(group) for group in groups)
 
     def backlog(self) -> int:
         """Return the number of records that are captured and not yet in Kafka."""

@@ -97,7 +97,7 @@ class ExactlyOnce(DeliveryStrategy):
         ):
             self._recheck_topics()  # they may be: check again
         self._ensure_topics(0.0)  # in every phase, so that a stuck one is noticed too
-        answered = self._positions.ensure(0.0) and (self._topics.any_exists or not self._senders.topics())
+        answered = self._positions.ensure(0.0) and (self._topics.any_exists or not self._senders.topic_groups())
         if self._producer is not None and self._health.stuck(answered=answered):
             self._replace_producer("Kafka answers other requests, but not this producer's")
         return result if saved or result is not RoundResult.IDLE else RoundResult.BLOCKED

@@ -307,9 +307,9 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         #: the topics that do not exist: what goes there waits
         self.absent: frozenset[str] = frozenset()
 
-    def topics(self) -> tuple[str, ...]:
-        """Return the topics that something goes to."""
-        return tuple(dict.fromkeys(topic for sender in self for topic in sender.topics()))
+    def topic_groups(self) -> list[tuple[str, ...]]:
+        """Return for each sender the topics that its rows go to."""
+        return [topics for sender in self if (topics := sender.topics())]
 
     @property
     def ready(self) -> list[KafkaSpoolSender]:

@@ -1,6 +1,6 @@
 """The topics of the records: each is checked, and created, from the moment on that something goes there."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from streams.sinks.kafka.topics import Topic
@@ -18,12 +18,15 @@ class TopicSet:
         self._make_topic = make_topic
         self._settings = settings
         self._topics: dict[str, Topic] = {}
+        #: for each sender, the topics that it needs
+        self._groups: Sequence[tuple[str, ...]] = ()
 
-    def ensure(self, names: Iterable[str], seconds: float) -> None:
-        """Check or create these topics; wait at most `seconds` for each."""
-        for name in names:
+    def ensure(self, groups: Sequence[tuple[str, ...]], seconds: float) -> None:
+        """Check or create topics, at most `seconds` for each; `groups`: for each sender, the topics that it needs."""
+        self._groups = groups
+        for name in dict.fromkeys(name for group in groups for name in group):
             if name not in self._topics:
-                essential = partial(self._is_only, name)
+                essential = partial(self._is_essential, name)
                 self._topics[name] = self._make_topic(name, settings=self._settings.get(name), essential=essential)
             self._topics[name].ensure(seconds)
 
@@ -50,6 +53,6 @@ class TopicSet:
         """Whether at least one topic is known to exist: Kafka has answered since the last `missing`."""
         return any(topic.exists for topic in self._topics.values())
 
-    def _is_only(self, name: str) -> bool:
-        """Return whether nothing can be sent without this topic."""
-        return not any(topic.exists for other, topic in self._topics.items() if other != name)
+    def _is_essential(self, name: str) -> bool:
+        """Return whether nothing can be sent without this topic now."""
+        return not any(name not in group and not self.absent(group) for group in self._groups)

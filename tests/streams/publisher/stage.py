@@ -1,6 +1,6 @@
 """A publisher with everything real but the broker: a producer that does as the test tells it, and a clock by hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,8 +117,8 @@ class PresentTopics:
         #: every topic that was asked for
         self.wanted: set[str] = set()
 
-    def ensure(self, names: Iterable[str], _patience: float) -> None:
-        self.wanted.update(names)
+    def ensure(self, groups: Sequence[tuple[str, ...]], _patience: float) -> None:
+        self.wanted.update(name for group in groups for name in group)
 
     def absent(self, names: Iterable[str]) -> frozenset[str]:
         return frozenset(self.gone.intersection(names))
