@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.cimpl import NewTopic
 
 from tests.streams.publisher.deployment import Deployment
 from tests.streams.publisher.spools import ChangesSpool
@@ -137,6 +138,33 @@ def test_a_topic_that_may_not_be_made_holds_only_what_goes_there(
         code, took = deployment.stop(drain=20.0)
         assert code == 0
         assert took < 5.0, "to wait for a right is no use"
+
+
+def test_a_record_that_latest_refuses_is_a_dead_letter_and_holds_nothing_up(
+    tmp_path: Path, apache_kafka: ApacheKafka, delivery: str
+) -> None:
+    with Deployment(
+        tmp_path, apache_kafka, delivery=delivery, topics=TOPICS, message_max_bytes=5_000_000
+    ) as deployment:
+        admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers, "log_level": 0})
+        latest = f"{deployment.topic}.latest"
+        admin.create_topics([NewTopic(latest, 3, 1, config={"max.message.bytes": "100000"})])[latest].result()
+        deployment.config.kafka.producer["compression.type"] = "none"
+        deployment.config.kafka.producer["linger.ms"] = 100
+        keys = deployment.comments.capture(20)
+        (large,) = deployment.comments.capture(1, size=200_000)
+        keys += deployment.comments.capture(20)
+        deployment.start()
+        deployment.wait_delivered(30.0)
+        (said,) = deployment.said("dead_letter")
+        assert (said["key"], said["reason"].split(":")[0]) == (large, f"the topic {latest}")
+        deployment.stop()
+        counters = deployment.counters()
+        assert [counters[name] for name in ("published", "latest_record", "dead_letters")] == [40, 40, 1]
+        found = {ending: Counter(record.key for record in deployment.records(ending)) for ending in ("", ".latest")}
+        assert set(found[".latest"]) == set(keys)
+        if delivery == "exactly_once":
+            assert found[""] == found[".latest"] == dict.fromkeys(keys, 1)
 
 
 def test_the_embedded_broker_takes_latest_and_tombstones(tmp_path: Path, tansu: TansuBroker) -> None:
