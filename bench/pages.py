@@ -21,11 +21,12 @@ from core.spool import SpoolWriter
 from streams.capture.coverage import Coverage
 from streams.capture.poll import ListingPoll
 from streams.capture.walk import Walk
+from streams.record import make_records
 from streams.reddit.listing_page import parse_page
 from tests.support.simulator import SUBREDDITS
 
 _PAGES = 100
-_ROUNDS = 21
+_ROUNDS = 15
 
 #: New items at a poll, of a hundred on the newest page.
 _NEW = 3
@@ -52,23 +53,41 @@ class Watch:
 def measure() -> list[Figure]:
     pages = comment_pages(_PAGES)
     tune_gc()  # as each stream does; the baselines gain as well
-    # in turn, since the machine's speed drifts; a ratio is that of two neighbours
-    rounds = [(_run(_capture, pages), _run(_bare, pages), _run(_same_rows, pages)) for _ in range(_ROUNDS)]
-    ours, bare, same = zip(*rounds, strict=True)
-    size = sum(map(len, pages)) / (_PAGES * PAGE)
+    record, bare, same = _in_turn(pages, _capture, _bare, _same_rows)
+    full, bare_full = _in_turn(pages, _capture_full, _bare_full)
     polls = newest_pages(_PAGES, _NEW)
     poll = statistics.median(_run(_poll, polls).by_cpu for _ in range(_ROUNDS))
-    best = max(pace.by_cpu for pace in ours)
     return [
-        Figure("an item in its page", size, "bytes"),
-        at_least("captured: parsed, walked, remembered, committed; a second of CPU", best, 20_000, "items"),
-        Figure("the same; a second by the clock, with the waits for the disk", max(p.by_clock for p in ours), "items"),
-        Figure("baseline: json.loads, INSERT and COMMIT; a second of CPU", max(p.by_cpu for p in bare), "items"),
-        at_least("ratio of the two, median of the rounds", _ratio(ours, bare), 0.7, digits=2),
+        Figure("an item in its page", sum(map(len, pages)) / (_PAGES * PAGE), "bytes"),
+        *_captured("full", full, _record_size(pages, full=True), bare_full, "json.loads, json.dumps, INSERT, COMMIT"),
+        *_captured("record", record, _record_size(pages, full=False), bare, "json.loads, INSERT and COMMIT"),
         Figure("bare loop with the same rows and parser; a second of CPU", max(pace.by_cpu for pace in same), "items"),
-        Figure("ratio to that, median of the rounds", _ratio(ours, same), digits=2),
+        Figure("ratio to that, median of the rounds", _ratio(record, same), digits=2),
         Figure(f"a poll that finds {_NEW} new items among {PAGE}, CPU, without HTTP", 1e6 * PAGE / poll, "µs"),
     ]
+
+
+def _in_turn(pages: list[bytes], *runs: Callable[[Path, list[bytes]], Pace]) -> list[tuple[Pace, ...]]:
+    """Measure in turn, since the machine's speed drifts: a ratio is that of two neighbours."""
+    rounds = [[_run(run, pages) for run in runs] for _ in range(_ROUNDS)]
+    return list(zip(*rounds, strict=True))
+
+
+def _captured(payload: str, ours: Sequence[Pace], size: float, bare: Sequence[Pace], what: str) -> list[Figure]:
+    best, by_clock = max(pace.by_cpu for pace in ours), max(pace.by_clock for pace in ours)
+    return [
+        Figure(f"payload {payload}: a record's value", size, "bytes"),
+        at_least("captured: parsed, walked, remembered, committed; a second of CPU", best, 20_000, "items"),
+        Figure("the same, values of the records", best * size / 1e6, "MB", digits=1),
+        Figure("the same; a second by the clock, with the waits for the disk", by_clock, "items"),
+        Figure(f"baseline: {what}; a second of CPU", max(pace.by_cpu for pace in bare), "items"),
+        at_least("ratio of the two, median of the rounds", _ratio(ours, bare), 0.7, digits=2),
+    ]
+
+
+def _record_size(pages: Sequence[bytes], *, full: bool) -> float:
+    items = parse_page(decode(pages[0]), "comments").items
+    return sum(len(one.value) for one in make_records(items, "comments", 0.0, full=full)) / len(items)
 
 
 def _ratio(ours: Sequence[Pace], theirs: Sequence[Pace]) -> float:
@@ -80,9 +99,13 @@ def _run(run: Callable[[Path, list[bytes]], Pace], pages: list[bytes]) -> Pace:
         return run(Path(directory), pages)
 
 
-def _capture(directory: Path, pages: list[bytes]) -> Pace:
+def _capture_full(directory: Path, pages: list[bytes]) -> Pace:
+    return _capture(directory, pages, full=True)
+
+
+def _capture(directory: Path, pages: list[bytes], *, full: bool = False) -> Pace:
     with SpoolWriter(directory, "comments") as writer:
-        coverage = Coverage(writer, "comments", SUBREDDITS)
+        coverage = Coverage(writer, "comments", SUBREDDITS, full=full)
         watch = Watch()
         for body in pages:
             page = parse_page(decode(body), "comments")  # as the client below PRAW decodes it
@@ -96,7 +119,7 @@ def _capture(directory: Path, pages: list[bytes]) -> Pace:
 def _poll(directory: Path, pages: list[bytes]) -> Pace:
     log = structlog.stdlib.get_logger(__name__)
     with SpoolWriter(directory, "comments") as writer:
-        coverage = Coverage(writer, "comments", SUBREDDITS)
+        coverage = Coverage(writer, "comments", SUBREDDITS, full=True)
         for number, body in enumerate(pages):
             poll = ListingPoll(SUBREDDITS, coverage, log, start="backlog")
             poll.take(parse_page(decode(body), "comments"), poll.next(), coverage.now())
@@ -105,7 +128,12 @@ def _poll(directory: Path, pages: list[bytes]) -> Pace:
         return watch.pace((len(pages) - 1) * PAGE)
 
 
-def _bare(directory: Path, pages: list[bytes]) -> Pace:
+def _bare_full(directory: Path, pages: list[bytes]) -> Pace:
+    """Do the same as `_bare`, and keep the whole object instead of its text."""
+    return _bare(directory, pages, full=True)
+
+
+def _bare(directory: Path, pages: list[bytes], *, full: bool = False) -> Pace:
     """Do the least of any capture: parse, extract name and text, insert, one durable commit per page.
 
     There is no cursor, no memory of names, no proof, and no record beyond the text.
@@ -116,7 +144,8 @@ def _bare(directory: Path, pages: list[bytes]) -> Pace:
         watch = Watch()
         for body in pages:
             children = json.loads(body)["data"]["children"]
-            rows = [(child["data"]["name"], child["data"]["body"]) for child in children]
+            things = [child["data"] for child in children]
+            rows = [(one["name"], json.dumps(one) if full else one["body"]) for one in things]
             db.execute("BEGIN")
             db.executemany("INSERT INTO records (key, value) VALUES (?, ?)", rows)
             db.execute("COMMIT")

@@ -135,15 +135,39 @@ def _submission(dice: random.Random) -> dict[str, Any]:
     is_self = dice.random() < 0.6
     text = _paragraphs(dice) if is_self else ""
     page = {} if is_self else {"url": f"https://news.example/{dice.randrange(10**8)}?a=1&b=2", "domain": "news.example"}
-    return _common(dice) | _author(dice) | page | {
-        "hidden": False, "hide_score": False, "is_self": is_self, "is_video": False, "link_flair_richtext": [],
+    return _common(dice) | _author(dice) | page | _attached(dice, is_self=is_self) | {
+        "contest_mode": False, "hidden": False, "hide_score": False, "is_self": is_self, "is_video": False,
+        "link_flair_richtext": [],
         "link_flair_text": dice.choice((None, None, "DISCUSSION", "ANALYSIS")), "media": None, "media_only": False,
         "num_comments": int(dice.paretovariate(0.9)), "num_crossposts": 0, "over_18": dice.random() < 0.02,
+        "is_created_from_ads_ui": False, "is_crosspostable": True, "is_original_content": False,
+        "is_robot_indexable": True, "removed_by_category": None, "suggested_sort": None, "view_count": None,
         "pinned": False, "quarantine": False, "secure_media": None, "selftext": text,
         "selftext_html": f"<div class=\"md\"><p>{text}</p></div>" if text else None, "spoiler": False,
         "thumbnail": "self" if is_self else "default", "title": _sentence(dice, dice.randint(3, 14)),
         "upvote_ratio": round(dice.uniform(0.5, 1.0), 2), "visited": False,
     }  # fmt: skip
+
+
+def _attached(dice: random.Random, *, is_self: bool) -> dict[str, Any]:
+    """Return what some submissions have: a poll, a gallery, or the submission that they repeat."""
+    number = f"{dice.randrange(36**6):x}"
+    match (is_self, dice.randrange(10)):
+        case (True, 0):
+            options = [
+                {"id": f"{number}{place}", "text": _sentence(dice, 2), "vote_count": place} for place in (1, 2, 3)
+            ]
+            return {"poll_data": {"options": options, "total_vote_count": 6, "voting_end_timestamp": 1.9e12}}
+        case (False, 0):
+            size = {"u": f"https://preview.example/{number}.jpg?width=640&s=1", "x": 640, "y": 480}
+            known = {"e": "Image", "id": number, "m": "image/jpg", "s": size, "status": "valid"}
+            items = {"items": [{"id": 1, "media_id": number}]}
+            return {"gallery_data": items, "is_gallery": True, "media_metadata": {number: known}}
+        case (False, 1):
+            text = _sentence(dice, 8)
+            parent = {"name": f"t3_{number}", "selftext": text, "selftext_html": f"<p>{text}</p>", "title": text}
+            return {"crosspost_parent": f"t3_{number}", "crosspost_parent_list": [parent]}
+    return {}
 
 
 def _comment(dice: random.Random) -> dict[str, Any]:

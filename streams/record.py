@@ -11,9 +11,11 @@ from typing import Any
 
 import orjson
 
+from core.record_value import REDDIT
+from core.reddit.json_text import clean, to_json
 from core.spool import Record
 from core.stream_kinds import kind_of, listing_of
-from streams.reddit.listing_page import Item, clean
+from streams.reddit.listing_page import Item
 
 #: Takes an item and the ISO 8601 time of its capture; returns the content of its record.
 RecordMaker = Callable[[Item, str], dict[str, Any]]
@@ -23,30 +25,68 @@ DELETED = "[deleted]"
 _COMMENT_FIELDS = ("id", "author", "body", "score", "permalink", "parent_id", "link_id")
 _COMMENT = itemgetter(*_COMMENT_FIELDS)
 
+#: The ending of the names of fields that hold a text again, as HTML; the common ones.
+_HTML = "_html"
+_COMMON_HTML = ("body_html", "selftext_html")
+
 _REDDIT = "https://www.reddit.com"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?")
 
 
-def make_record(item: Item, stream: str, captured_at: float) -> Record:
-    """Return the record of an item; a missing or invalid field becomes null (texts: empty)."""
-    return make_records([item], stream, captured_at)[0]
+def make_record(item: Item, stream: str, captured_at: float, *, full: bool = False) -> Record:
+    """Return the record of an item; a missing or invalid field becomes null (texts: empty).
+
+    Args:
+        item: the item.
+        stream: the name of its stream.
+        captured_at: epoch seconds.
+        full: whether the record also has `reddit`, the object that Reddit served (see `served`).
+    """
+    return make_records([item], stream, captured_at, full=full)[0]
 
 
-def make_records(items: Iterable[Item], stream: str, captured_at: float) -> list[Record]:
+def make_records(items: Iterable[Item], stream: str, captured_at: float, *, full: bool = False) -> list[Record]:
     """Return the records of several items captured at the same time."""
     make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
         content = make_content(item, timestamp)
+        if full:
+            content[REDDIT] = served(item.data)  # last: see core.record_value
         try:
             value = dumps(content)
         except TypeError:
-            # half a surrogate pair is legal in JSON text and invalid in UTF-8, a score may exceed 64 bits
-            value = dumps({key: _repaired(value) for key, value in content.items()})
+            value = _carefully(content)
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
+
+
+def served(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of the object without its own `*_html` fields; objects inside it stay whole.
+
+    It runs once per item: most have no such field but the common two, and a search in all names at once shows that.
+    """
+    kept = data.copy()
+    for name in _COMMON_HTML:
+        kept.pop(name, None)
+    names = "\n".join(kept)
+    if _HTML in names and ("_html\n" in names or names.endswith(_HTML)):
+        for name in [name for name in kept if name.endswith(_HTML)]:
+            del kept[name]
+    return kept
+
+
+def _carefully(content: dict[str, Any]) -> bytes:
+    """Write what orjson refuses.
+
+    Half a surrogate pair is legal in JSON text and invalid in UTF-8, a number may exceed 64 bits, and objects may be
+    nested more deeply than orjson writes them.
+    """
+    reddit = content.pop(REDDIT, None)
+    own = orjson.dumps({key: _repaired(value) for key, value in content.items()})
+    return own if reddit is None else b'%b,"%b":%b}' % (own[:-1], REDDIT.encode(), to_json(reddit))
 
 
 def record_maker(stream: str) -> RecordMaker:

@@ -72,6 +72,11 @@ class StreamsSection(Section):
         "at the first start: capture everything that is listed, or new items only",
     )
     max_poll_interval: float = setting(parsers.seconds(), 16.0, "longest time between two polls of a stream")
+    payload: str = setting(
+        parsers.choice("full", "record"),
+        "full",
+        "full: a record also has `reddit`, the object that Reddit served; record: only its own fields",
+    )
 
     @property
     def enabled(self) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ class StreamConfig(ProcessConfig):
     access: RedditAccess
     requests_per_minute: int
     cluster: ClusterConfig | None = None
+    payload: str = "full"  #: "full": records have `reddit`, the object that Reddit served; "record": they do not
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -167,6 +168,7 @@ def stream_config(config: Config, stream: str) -> StreamConfig:
         access=reddit_access(config),
         requests_per_minute=config.reddit.requests_per_minute,
         cluster=cluster_config(config),
+        payload=config.streams.payload,
     )
 
 

@@ -55,8 +55,21 @@ def _is_json(value: object) -> bool:
     try:
         orjson.loads(value)  # type: ignore[arg-type]  # any value: its error is the answer
     except ValueError:
+        return isinstance(value, bytes) and _has_large_numbers(value)
+    return True
+
+
+def _has_large_numbers(value: bytes) -> bool:
+    """Return whether it is JSON that orjson refuses for a number beyond a double: `reddit` holds what was served."""
+    try:
+        json.loads(value, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return False
     return True
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def is_record(row: _Row) -> bool:

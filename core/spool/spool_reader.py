@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.spool.model import Gap, GapState, Row
 from core.spool.schema import upgraded_gap
@@ -13,6 +14,23 @@ from core.spool.spool_state import SpoolState, read_last_seq, read_spool_state
 from core.spool.stream_state import ShardNote, StreamState, entries_of
 from core.storage.file_guard import file_identity
 from core.storage.sqlite import connect_readonly, error_code
+
+#: A portion of rows ends with the one that reaches this size (bytes of the values): a few may be large.
+READ_BYTES = 8 << 20
+
+_T = TypeVar("_T", bound=tuple[Any, ...])
+
+
+def portion(rows: Iterable[_T]) -> list[_T]:
+    """Return the first of these rows (seq, key, value, …), as many as fit in a portion, and at least one."""
+    taken: list[_T] = []
+    left = READ_BYTES
+    for row in rows:
+        taken.append(row)
+        left -= len(row[2])
+        if left <= 0:
+            break
+    return taken
 
 
 class SpoolReader:
@@ -79,14 +97,16 @@ class SpoolReader:
         return read_spool_state(self._connection)
 
     def read(self, after: int, limit: int) -> list[Row]:
-        """Return at most `limit` rows with seq > `after`, ascending."""
+        """Return at most `limit` rows with seq > `after`, ascending; fewer where they are large (`READ_BYTES`)."""
         return [Row._make(row) for row in self.read_plain(after, limit)]
 
     def read_plain(self, after: int, limit: int) -> list[tuple[int, bytes, bytes, str]]:
         """Return the same as `read`, as plain tuples, a third faster: for the publisher's inner loop."""
-        return self._connection.execute(
+        rows = self._connection.execute(
             "SELECT seq, key, value, schema FROM records WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-        ).fetchall()
+        )
+        with closing(rows):
+            return portion(rows)
 
     def waiting_after(self, seq: int) -> int:
         """Return the number of rows beyond the acknowledged `seq`; rows are numbered without holes from a base.

@@ -1,7 +1,6 @@
 """Statistics of the streams, read from the durable files: they survive kills and need no running process."""
 
 import contextlib
-import json
 import math
 import sqlite3
 import statistics
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from core.record_value import own_fields
 from core.reddit.limiter import read_quota
 from core.reddit.quota import WINDOW, Quota, advance
 from core.spool import GapState, SpoolReader, spool_path
@@ -79,6 +79,7 @@ class Flow:
     resent: int = 0  #: those of them that were delivered later
     dropped: int = 0  #: those of them that were dropped on request
     latest: dict[str, int] = field(default_factory=dict)  #: delivered to the topic `latest`: `record`, `tombstone`
+    payloads_dropped: int = 0  #: published without `reddit`, with which they were too large
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
     readings: dict[str, Reading] = field(default_factory=dict)  #: by stream; a stream without a spool has none
@@ -128,6 +129,7 @@ def read_flow(
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
         flow.latest = {kind: counters.get(f"latest_{kind}", 0) for kind in ("record", "tombstone")}
         flow.dead_letters = counters.get("dead_letters", 0)
+        flow.payloads_dropped = counters.get("payloads_dropped", 0)
         flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
 
     def read_quota_window() -> None:
@@ -187,7 +189,7 @@ def _lag(values: Iterable[bytes]) -> float | None:
 
 def _delay(value: bytes) -> float | None:
     try:
-        record = json.loads(value)
+        record = own_fields(value)
         return datetime.fromisoformat(record["timestamp"]).timestamp() - float(record["created_utc"])
     except (ValueError, TypeError, KeyError):
         return None  # skip an invalid item

@@ -81,6 +81,7 @@ class _Start:
             offset=lambda: server_clock.offset,
             bounds=lambda: server_clock.bounds,
             shared=config.subreddits if config.cluster is not None else (),
+            full=config.payload == "full",
         )
         self.context.log.info(
             "shards_changed" if self.opened else "stream_opened",

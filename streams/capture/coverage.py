@@ -64,6 +64,7 @@ class Coverage:
         bounds: the least and the greatest offset of the last minutes; a proof uses the one that claims less.
         shared: all subreddits, where other machines capture the rest of them: those stay in the state, and what an
             earlier owner did not want is not delivered (`baseline`, `joining`).
+        full: whether the records have `reddit`, the object that Reddit served.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Coverage:
         offset: Callable[[], float] = lambda: 0.0,
         bounds: Callable[[], tuple[float, float]] | None = None,
         shared: Iterable[str] = (),
+        full: bool = False,
     ) -> None:
         self._writer = writer
+        self._full = full
         self.stream = stream
         self._clock = clock
         self._offset = offset
@@ -190,7 +193,7 @@ class Coverage:
             wanted = [item for item in fresh if item.created is not None and item.created > deliver_after]
         if self._shared and self.baseline is not None:
             wanted = self._wanted_by_all(wanted)
-        batch.records += make_records(wanted, self.stream, now)
+        batch.records += make_records(wanted, self.stream, now, full=self._full)
         rejects = self._fresh_rejects(page)
         batch.rejects += rejects.values()
         for name, amount in (

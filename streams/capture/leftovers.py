@@ -7,9 +7,8 @@ of its subreddit may have been delivered long ago: nothing shows it. It is kept 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import orjson
-
 from core.cluster.mailbox import Leftover
+from core.record_value import own_fields
 from core.spool import Record, Seen
 from streams.capture.seen_names import FOREIGN
 
@@ -73,7 +72,7 @@ def sort(
 def created_of(value: bytes) -> float | None:
     """Return the field `created_utc` of a record, None without a number."""
     try:
-        created = orjson.loads(value)["created_utc"]
+        created = own_fields(value)["created_utc"]
     except (ValueError, LookupError, TypeError):
         return None
     return float(created) if isinstance(created, int | float) else None

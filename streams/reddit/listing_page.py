@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from core.masking.external import outside, scrub
+from core.reddit.json_text import clean, to_json
 from core.reddit.request_errors import BadAnswer
 from core.stream_kinds import listing_of
 
@@ -135,7 +136,10 @@ def _foreign(stated: object, data: dict[str, Any], kind: str) -> str:
 
 
 def _reject(reason: str, child: object) -> Reject:
-    return Reject(reason, scrub(child))
+    try:
+        return Reject(reason, scrub(child))
+    except RecursionError:  # nested too deeply for the standard writer: kept as a text
+        return Reject(reason, scrub(to_json(child).decode()))
 
 
 def _anchor(after: object, items: Iterable[Item]) -> str | None:
@@ -163,15 +167,6 @@ def _item(data: dict[str, Any], kind: str) -> Item:
     )
 
 
-def clean(text: str) -> str:
-    """Replace halves of surrogate pairs: legal in JSON's escapes, invalid in UTF-8, in SQLite and in a URL."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def _seconds(value: object) -> float | None:
     """Return a date in epoch seconds: from a number, or from a text with a number or an ISO 8601 time."""
     if isinstance(value, float):
@@ -195,4 +190,8 @@ def _from_text(text: str) -> float:
 def _digest(data: dict[str, Any]) -> str:
     """Return a name for an item without one, from the fields that do not change while it is in a listing."""
     stable = {key: value for key, value in data.items() if key not in {"score", "ups", "downs", "num_comments"}}
-    return "#" + hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:32]
+    try:
+        text = json.dumps(stable, sort_keys=True).encode()
+    except RecursionError:
+        text = to_json(stable)
+    return "#" + hashlib.sha256(text).hexdigest()[:32]

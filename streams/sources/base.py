@@ -6,12 +6,14 @@ source. So the positions and transactions that protect a record from loss or rep
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from core.spool import Row, SpoolReader
 from core.spool.committed_positions import publisher_path
+from core.spool.spool_reader import portion
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import ShardNote, StreamState
 from core.storage.sqlite import connect_readonly, error_code
@@ -56,7 +58,7 @@ class Source(Protocol):
         ...
 
     def read(self, after: int, limit: int) -> list[Row]:
-        """Return at most `limit` rows with seq > `after`, ascending."""
+        """Return at most `limit` rows with seq > `after`, ascending; fewer where they are large."""
         ...
 
     def read_plain(self, after: int, limit: int) -> list[PlainRow]:
@@ -159,7 +161,8 @@ class ResendReader:
 
     def read_plain(self, after: int, limit: int) -> list[PlainRow]:
         """Do the same as `read` without field names."""
-        rows = self._connection.execute(_ROWS, (after, limit)).fetchall()
+        with closing(self._connection.execute(_ROWS, (after, limit))) as found:
+            rows = portion(found)
         self._origins |= {row[0]: (row[4], row[5]) for row in rows}
         for seq in [seq for seq in self._origins if seq <= after - _REMEMBERED]:
             del self._origins[seq]

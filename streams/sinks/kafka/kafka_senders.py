@@ -1,15 +1,13 @@
-"""The senders to Kafka: sending, delivery reports, and records that Kafka refuses permanently."""
+"""The senders of all sources to Kafka, and what becomes of records that Kafka refuses."""
 
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Producer
 
 from core.process import program
 from core.spool import Row
@@ -18,261 +16,15 @@ from streams.positions.dead_letters import DeadLetter
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA
 from streams.sinks.kafka.committed_position import CommittedPosition
-from streams.sinks.kafka.copies import Copies, Failure, Headers
-from streams.sinks.kafka.destinations import Destinations, Route
-from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, cause, classify, error_text
+from streams.sinks.kafka.copies import Failure
+from streams.sinks.kafka.destinations import Destinations
+from streams.sinks.kafka.kafka_errors import VAGUE, ErrorClass, classify, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
-from streams.sinks.kafka.routing import NoSending, Routing
-from streams.sinks.kafka.row_routes import ONLY_A_STATE, RowRoutes
-from streams.sinks.spool_senders import SpoolSender, SpoolSenders
-from streams.sources.base import Opener, PlainRow, Source, spools_and_resends
-
-#: A record that does not fit an empty queue never will.
-_TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "larger than queue.buffering.max.kbytes of the producer")
-
-Report = Callable[[int, KafkaError | None, Message], None]
-
-
-class KafkaSpoolSender(SpoolSender):
-    """Sends records in order; none waits for the report of another.
-
-    The exception is an *isolated* record: one that a broker refused together with others of its batch. It is sent
-    again, alone, so that the answer is only about this record.
-    """
-
-    def __init__(
-        self, source: Source, position: int, destinations: Destinations, routing: Routing | None = None
-    ) -> None:
-        super().__init__(source, position)
-        self._routes = RowRoutes(self, destinations, routing, foreign=source.renumbers)
-        #: the isolated record whose report is awaited
-        self.alone: Row | None = None
-        #: records that the producer itself refused, with its reason
-        self.refused: list[tuple[Row, KafkaError, str]] = []
-        #: the bytes of all values that were ever sent
-        self.sent_bytes = 0
-        self._isolated: set[int] = set()
-        self._stream_header = ("stream", self.stream)
-        #: whether its records belong to other streams: a resent dead letter is the same as originally
-        self._foreign = source.renumbers
-        self._copies = Copies()
-        self._reset_reports()
-
-    def _reset_reports(self) -> None:
-        """Collect reports in new lists: those of a discarded producer go to the old ones, unread."""
-        self._acknowledged: list[int] = []
-        self._failed: list[Failure] = []
-        self._report = _reporter(self._acknowledged, self._failed)
-        self._copies.reset(self._failed)
-
-    @property
-    def owes(self) -> bool:
-        """Whether the last row that was sent still lacks its second copy."""
-        return self._copies.owed
-
-    @property
-    def at_isolated(self) -> bool:
-        """Whether an isolated record is next, or in flight alone."""
-        return self.alone is not None or bool(self._rows and self._rows[0][0] in self._isolated)
-
-    def topics(self) -> tuple[str, ...]:
-        """Return the topics that its rows go to."""
-        return self._routes.topics()
-
-    def pending(self) -> bool:
-        """Return whether there is something to send now."""
-        if self.owes:
-            return True
-        if not super().pending():
-            return False
-        self._routes.read(self._rows)
-        routing, row = self._routes.routing, self._rows[0]
-        return routing is None or routing.place(self.origin(row[0])[0], row) is not NoSending.WAIT
-
-    def send_batch(self, producer: Producer) -> int:
-        """Send at most one batch, up to the first isolated record; return the number of records."""
-        if not self.complete(producer):
-            return 0
-        self.pending()
-        rows = self._rows
-        if self._isolated:
-            rows = list(takewhile(lambda row: row[0] not in self._isolated, rows))
-        count = self._send(producer, rows)
-        self._drop_sent(count)
-        return count
-
-    def send_alone(self, producer: Producer) -> int:
-        """Send the isolated record that is next; the caller ensures that nothing else is in flight."""
-        if self.alone is not None or not self._rows:
-            return 0
-        record = Row._make(self._rows[0])
-        if not self._send(producer, [record]):
-            return 0
-        self._drop_sent(1)
-        if record.seq not in self.window.arrived:
-            self.alone = record
-        return 1
-
-    def _send(self, producer: Producer, rows: Sequence[PlainRow]) -> int:
-        """Send these records as far as possible; return the number. The loop does as little as possible per record."""
-        produce, report, stream = producer.produce, self._report, self._stream_header
-        arrived, foreign, routes = self.window.arrived, self._foreign, self._routes
-        headers: Headers
-        sent: list[int] = []
-        varied, route, size = routes.varied, Route(routes.topic), 0
-        topic, partition, copy, _ = route
-        for row in rows:
-            seq, key, value, schema = row
-            if varied:
-                found = routes.route(row)
-                if found is None:
-                    break
-                topic, partition, copy, _ = route = found
-            if seq not in arrived:  # it may have arrived before, when another record failed
-                headers = self._foreign_headers(row) if foreign else [("schema", schema), stream, ("seq", str(seq))]
-                try:
-                    if copy:
-                        self._copies.send(producer, row, route, headers)
-                    else:
-                        # no record is empty: an empty row is a tombstone
-                        produce(topic, value or None, key, partition, partial(report, seq), None, 0, headers)
-                except (BufferError, KafkaException) as exception:
-                    lacking = self._copies.lacking(seq, route.topics)[0] if copy else ""
-                    if not self._settle_refused(row, exception, topic=lacking, alone=not len(producer)):
-                        break
-            if varied and seq not in self.window.dead:
-                routes.note(row, route)
-            sent.append(seq)
-            size += 2 * len(value) if copy else len(value)
-            if copy and self.owes:
-                break
-        self.window.record_batch(sent)
-        self.sent_bytes += size
-        return len(sent)
-
-    def complete(self, producer: Producer) -> bool:
-        """Send the copy that the last row lacks; return whether none is left."""
-        try:
-            row, topic = self._copies.send_owed(producer) or (None, "")
-        except KafkaException as exception:
-            self._failed.append((self.window.sent, cause(exception), ""))
-            return False
-        if row is not None:
-            self._settle_refused(row, BufferError(), topic=topic, alone=True)
-        return not self.owes
-
-    def _foreign_headers(self, row: PlainRow) -> Headers:
-        stream, number = self.origin(row[0])
-        return [("schema", row[3]), ("stream", stream), ("seq", str(number))]
-
-    def _settle_refused(
-        self, row: PlainRow, exception: BufferError | KafkaException, *, topic: str = "", alone: bool
-    ) -> bool:
-        """Settle a record that the producer itself refuses permanently; return whether it does.
-
-        Otherwise the record is sent later. `topic`: of a row with two; `alone`: nothing else is in flight.
-        """
-        if isinstance(exception, BufferError):
-            if not alone:
-                return False
-            error = _TOO_LARGE
-        else:
-            error = cause(exception)
-            if classify(error) is not ErrorClass.REFUSED:
-                self._failed.append((row[0], error, topic))
-                return False
-        self.refused.append((Row._make(row), error, topic))
-        self._settle_dead(row[0])
-        return True
-
-    def _settle_dead(self, seq: int) -> None:
-        """Record that a row is a dead letter; a report about its other topic no longer counts."""
-        self.window.dead_letter(seq)
-        self._copies.settle(seq)
-        self._routes.refuse(seq)
-
-    def take_refused(self) -> list[tuple[Row, KafkaError, str]]:
-        """Remove and return the records that are refused without having been sent."""
-        obsolete = [(Row._make(row), ONLY_A_STATE, "") for row in self._routes.take_obsolete()]
-        refused, self.refused = [*self.refused, *obsolete], []
-        return refused
-
-    def collect(self) -> int:
-        """Process the reports of success that arrived; return the number of rows that have arrived."""
-        self._acknowledged += self._copies.collect()
-        arrived = len(self._acknowledged)
-        if arrived:
-            self.window.acknowledge(self._acknowledged)
-            self._isolated.difference_update(self._acknowledged)
-            self._acknowledged.clear()
-            if self.alone is not None and self.alone.seq in self.window.arrived:
-                self.alone = None
-        return arrived
-
-    def acknowledge(self) -> None:
-        """Record that everything in flight has arrived."""
-        super().acknowledge()
-        self._isolated.difference_update(self.window.on_way)
-        self._copies.clear()
-        self.alone = None
-
-    def passed_states(self) -> Counter[str]:
-        """Return the rows for `latest` that the position has passed since the last call, by kind."""
-        return self._routes.passed()
-
-    def committed(self, after: int, until: int) -> Counter[str] | None:
-        """Count the rows of a range that was found committed; None: all of them are records."""
-        self._copies.clear()
-        return self._routes.committed(after, until)
-
-    @property
-    def has_failures(self) -> bool:
-        """Whether reports of failure arrived that `failures` has not returned."""
-        return bool(self._failed)
-
-    def failures(self) -> list[Failure]:
-        """Remove and return the reports of failure that arrived."""
-        failed = self._failed.copy()
-        self._failed.clear()
-        return failed
-
-    def isolate(self, seq: int) -> Row | None:
-        """Record that a broker refused this record; return it if it was sent alone, which makes the cause certain."""
-        if seq in self.window.arrived or seq <= self.window.position:
-            return None  # a dead letter: the other topic of a row refuses it too
-        if self.alone is not None and self.alone.seq == seq:
-            row, self.alone = self.alone, None
-            self._isolated.discard(seq)
-            self._settle_dead(seq)
-            return row
-        self._isolated.add(seq)
-        return None
-
-    def send_alone_next(self, seq: int) -> bool:
-        """Send this record alone next, so that the answer is about it; return whether it just was."""
-        self._isolated.add(seq)
-        return self.alone is not None and self.alone.seq == seq
-
-    def rewind(self) -> None:
-        """Resend, from the position on, what has not arrived; reports of earlier sends no longer count."""
-        self._reset_reports()
-        self.alone = None
-        if self._routes.routing is not None:
-            self._routes.routing.rewound(self.name)
-        super().rewind()
-
-
-def _reporter(acknowledged: list[int], failed: list[Failure]) -> Report:
-    """Return the delivery report callback: called once per record, so it does almost nothing."""
-    arrived = acknowledged.append
-
-    def report(seq: int, error: KafkaError | None, _message: Message) -> None:
-        if error is None:
-            arrived(seq)
-        else:
-            failed.append((seq, error, ""))
-
-    return report
+from streams.sinks.kafka.kafka_spool_sender import KafkaSpoolSender
+from streams.sinks.kafka.reduced_records import DroppedPayloads
+from streams.sinks.kafka.routing import Routing
+from streams.sinks.spool_senders import SpoolSenders
+from streams.sources.base import Opener, spools_and_resends
 
 
 class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
@@ -304,6 +56,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         self._routing = routing
         self._health = health
         self._message_max_bytes = message_max_bytes
+        self._dropped = DroppedPayloads(writer, log, health.times, message_max_bytes)
         #: the topics that do not exist: what goes there waits
         self.absent: frozenset[str] = frozenset()
 
@@ -325,6 +78,11 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
         super()._delivered(sender, state)
         if self._routing is not None:
             self._routing.delivered(sender.stream, state)
+
+    def close(self) -> None:
+        """Release the files."""
+        self._dropped.flush()
+        super().close()
 
     def send_batch(self, producer: Producer) -> int:
         """Send a batch from each source; return the number of records.
@@ -390,6 +148,7 @@ class KafkaSpoolSenders(SpoolSenders[KafkaSpoolSender]):
 
     def _advance(self, sender: KafkaSpoolSender) -> None:
         super()._advance(sender)
+        self._dropped.note(sender.reduced.settled(sender.window.position))
         for kind, number in sender.passed_states().items():
             self._writer.count(f"latest_{kind}", number)
             if kind == "unsent":

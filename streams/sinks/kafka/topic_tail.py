@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from core.record_value import own_fields
 from core.spool.predecessor import DeliveredSpan, TopicEnds
 from core.stream_kinds import kind_of, stream_names
 from streams.sinks.kafka.kafka_errors import ErrorClass, classify, is_passing
@@ -45,7 +45,7 @@ def read_item(headers: Iterable[Any], value: bytes | None) -> TopicItem | None:
     if stream not in stream_names() or not named.get("schema", "").startswith(kind_of(stream).schema_family):
         return None
     try:
-        record = orjson.loads(value or b"")
+        record = own_fields(value or b"")
         captured = datetime.fromisoformat(record["timestamp"]).timestamp()
         subreddit, created, source = record["subreddit"], record["created_utc"], record.get("source", "reddit")
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):

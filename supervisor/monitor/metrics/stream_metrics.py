@@ -163,6 +163,8 @@ def _kafka(sample: Sample, counters: MonotonicCounters) -> Iterator[Metric]:
     yield from labelled_counters("kafka_latest_total", text, ["kind"], latest)
     text = "Failed deliveries and outages; the records are sent again, so none is lost"
     yield from counter("kafka_errors_total", text, counters.follow(("errors",), flow.errors))
+    text = "Acknowledged records that Kafka takes only without `reddit`, with which they are too large"
+    yield from counter("kafka_payloads_dropped_total", text, counters.follow(("payloads",), flow.payloads_dropped))
     text = "Records that Kafka refused permanently; kept in publisher.db"
     yield from counter("kafka_dead_letters_total", text, counters.follow(("dead_letters",), flow.dead_letters))
     for name, number, text in (

@@ -1,12 +1,12 @@
 """Reads one stream's state from its spool and the publisher's file: captured, waiting, proven."""
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from core.record_value import own_fields
 from core.spool import Gap, SpoolReader, spool_path
 from core.spool.model import Row
 from core.spool.spool_state import SpoolState
@@ -141,12 +141,12 @@ def _captured(rows: Iterable[Row]) -> float | None:
     """Return the record's own capture time."""
     for row in rows:
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            return datetime.fromisoformat(json.loads(row.value)["timestamp"]).timestamp()
+            return datetime.fromisoformat(own_fields(row.value)["timestamp"]).timestamp()
     return None
 
 
 def _created(rows: Iterable[Row]) -> float | None:
     for row in rows:
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            return float(json.loads(row.value)["created_utc"])
+            return float(own_fields(row.value)["created_utc"])
     return None

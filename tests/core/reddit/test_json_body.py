@@ -66,3 +66,32 @@ def test_an_ordinary_page_of_many_fields_is_read() -> None:
     }
     body = json.dumps({"data": {"children": [child] * 500}}).encode()
     assert decode(body) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "9" * 40,
+        "-" + "9" * 400,
+    ],
+)
+@pytest.mark.parametrize("place", ["%s", "[%s]", '{"a":%s}', '{"a": %s }', "[1,%s,2]", "[\n%s\n]", '["a", %s]'])
+def test_an_integer_keeps_its_digits(number: str, place: str) -> None:
+    body = (place % number).encode()
+    assert repr(decode(body)) == repr(json.loads(body))
+
+
+@pytest.mark.parametrize(
+    "text", ["1234567890123456789", "12345678901234567890", ": 12345678901234567890,", "1e30", "-"]
+)
+def test_digits_in_a_text_stay_a_text(text: str) -> None:
+    body = json.dumps({"url": f"https://x.example/status/{text}", "text": text, "n": [12.5, -3]}).encode()
+    assert decode(body) == json.loads(body)
+
+
+def test_a_number_of_more_digits_than_python_reads_costs_no_page() -> None:
+    assert decode(b'{"a": %b, "b": -%b}' % (b"9" * 4301, b"9" * 5000)) == {"a": math.inf, "b": -math.inf}

@@ -246,6 +246,17 @@ def test_a_record_that_makes_no_sense_is_left_behind_and_said(spool: Path, tale:
         assert writer.last_seq() == max(tale.end.rows)
 
 
+def test_a_record_with_a_number_that_few_parsers_read_is_saved(spool: Path, tale: Tale) -> None:
+    """What Reddit served is in it, so not all of it is of our making."""
+    odd, broken = POSITION + 5, POSITION + 6
+    value = b'{"fullname":"t1_x","reddit":{"x":%b}}' % (b"9" * 400)
+    alter(spool, f"UPDATE records SET value = x'{value.hex()}' WHERE seq = {odd}")
+    alter(spool, f"UPDATE records SET value = x'{b'[NaN]'.hex()}' WHERE seq = {broken}")
+    report_suspect(spool, STREAM)
+    with SpoolWriter(spool, STREAM):
+        assert set(read_state(spool).rows) == tale.unsent() - {broken}
+
+
 def test_a_reader_calls_a_text_that_is_none_corrupt(spool: Path) -> None:
     alter(spool, f"UPDATE records SET schema = cast(x'ff' as text) WHERE seq = {POSITION + 1}")
     reader = SpoolReader.open(spool, STREAM)

@@ -181,3 +181,22 @@ def test_a_report_without_a_file_is_withdrawn(tmp_path: Path) -> None:
     with SpoolWriter(tmp_path, STREAM) as writer:
         writer.prune()
     assert not suspect_path(tmp_path, STREAM).exists()
+
+
+def test_a_reader_takes_few_large_rows_at_once_and_each_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A publisher reads hundreds of rows at once: their size bounds its memory."""
+    monkeypatch.setattr("core.spool.spool_reader.READ_BYTES", 1000)
+    with SpoolWriter(tmp_path, STREAM) as writer:
+        writer.commit(records(5, 400))
+        writer.commit(records(1, 5000))
+        writer.commit(records(30))
+    reader = SpoolReader.open(tmp_path, STREAM)
+    assert reader is not None
+    portions, position = [], 0
+    while rows := reader.read(position, 20):
+        portions.append(len(rows))
+        position = rows[-1].seq
+    assert portions == [3, 3, 20, 10]
+    reader.close()

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.reddit.json_body import decode
+from core.reddit.json_text import clean
 from core.spool import Batch, Record, SpoolReader, SpoolWriter
 from streams.capture.coverage import Coverage
 from streams.record import make_record
@@ -72,7 +73,7 @@ def expected(item: Item, stream: str) -> dict[str, Any]:
 
     def text(name: str) -> str:
         value = data.get(name)
-        return listing_page.clean(value) if isinstance(value, str) else ""
+        return clean(value) if isinstance(value, str) else ""
 
     own: dict[str, Any] = {"parent_id": text("parent_id") or None, "link_id": text("link_id") or None}
     if stream == "submissions":

@@ -20,11 +20,13 @@ class FilledSpool:
         self.writer = SpoolWriter(state_dir, stream)
         self.writer.commit(Batch(cursor={"origin": "settled"}))  # else the topic is asked first
 
-    def capture(self, count: int = 1, *, size: int = 100) -> list[str]:
-        """Append `count` records of about `size` bytes in one transaction; return their keys."""
+    def capture(self, count: int = 1, *, size: int = 100, reddit: int = 0) -> list[str]:
+        """Append `count` records of about `size` bytes, and `reddit` more, in one transaction; return their keys."""
         first = len(self.keys)
         keys = [f"{self._prefix}{number:x}" for number in range(first, first + count)]
-        self.writer.commit(Batch(records=[Record(key.encode(), _value(key, size), self.schema) for key in keys]))
+        self.writer.commit(
+            Batch(records=[Record(key.encode(), value_of(key, size, reddit), self.schema) for key in keys])
+        )
         self.keys += keys
         return keys
 
@@ -52,11 +54,11 @@ class ChangesSpool:
 
     def event(self, *keys: str) -> None:
         """Append an event for each key."""
-        self._append([Record(key.encode(), _value(key, 10), "reddit.change.v1") for key in keys])
+        self._append([Record(key.encode(), value_of(key, 10), "reddit.change.v1") for key in keys])
 
     def state(self, *keys: str, size: int = 20) -> None:
         """Append the newest state of each item."""
-        self._append([Record(key.encode(), _value(key, size), "reddit.comment.v1") for key in keys])
+        self._append([Record(key.encode(), value_of(key, size), "reddit.comment.v1") for key in keys])
 
     def tombstone(self, *keys: str) -> None:
         """Append a tombstone for each item."""
@@ -69,5 +71,7 @@ class ChangesSpool:
         self.writer.close()
 
 
-def _value(key: str, size: int) -> bytes:
-    return orjson.dumps({"fullname": key, "text": "x" * size})
+def value_of(key: str, size: int = 100, reddit: int = 0) -> bytes:
+    """Make the value of such a record."""
+    own = {"fullname": key, "text": "x" * size}
+    return orjson.dumps(own | {"reddit": {"selftext": "y" * reddit}} if reddit else own)

@@ -1,5 +1,6 @@
 """A publisher with everything real but the broker: a producer that does as the test tells it, and a clock by hand."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,10 @@ class Sent:
     """A record that the producer was given."""
 
     key: str
+    value: bytes  # b"" for a tombstone
     headers: dict[str, str]
     topic: str
-    value: bytes | None
+    tombstone: bool
     report: Callable[[KafkaError | None, Any], None]
 
 
@@ -41,6 +43,10 @@ class StagedProducer:
         self.capacity = capacity
         #: keys that the client itself refuses, with the reason
         self.refuses: dict[str, KafkaError] = {}
+        #: the size from which on the client itself refuses a value
+        self.too_large = sys.maxsize
+        #: the bytes of values that fit the queue
+        self.queue_bytes = sys.maxsize
         #: what the next poll raises, as librdkafka's client does when it met a fatal error
         self.fatal: KafkaError | None = None
         self._reports: list[tuple[Sent, KafkaError | None]] = []
@@ -49,9 +55,13 @@ class StagedProducer:
         _partition, report, _callback, _timestamp, headers = rest
         if error := self.refuses.get(key.decode()):
             raise KafkaException(error)
-        if len(self.flying) >= self.capacity:
+        size = len(value or b"")
+        if size >= self.too_large:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+        queued = sum(len(record.value) for record in self.flying)
+        if len(self.flying) >= self.capacity or queued + size > self.queue_bytes:
             raise BufferError("queue full")
-        record = Sent(key.decode(), dict(headers), topic, value, report)
+        record = Sent(key.decode(), value or b"", dict(headers), topic, value is None, report)
         self.sent.append(record)
         self.flying.append(record)
 

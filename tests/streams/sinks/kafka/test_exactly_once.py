@@ -146,19 +146,26 @@ def test_a_state_put_back_from_a_copy_loses_nothing_that_came_after_it(deploymen
 def test_a_record_that_the_broker_refuses_is_given_up_alone(
     tmp_path: Path, apache_kafka: ApacheKafka, delivery: str
 ) -> None:
-    """Its batch is refused with it; tried one by one, the others go through."""
+    """Its batch is refused with it; tried alone, the others go through, and one that is small without `reddit`."""
     with Deployment(tmp_path, apache_kafka, delivery=delivery, message_max_bytes=5_000_000) as deployment:
         _create_topic(apache_kafka, deployment.topic, {"max.message.bytes": "100000"})
         deployment.config.kafka.producer["compression.type"] = "none"
         deployment.config.kafka.producer["linger.ms"] = 100
         deployment.comments.capture(20)
-        (large,) = deployment.comments.capture(1, size=200_000)
-        deployment.comments.capture(20)
+        (large,) = deployment.comments.capture(1, size=200_000, reddit=100)
+        deployment.comments.capture(10)
+        (reducible,) = deployment.comments.capture(1, reddit=200_000)
+        deployment.comments.capture(9)
         deployment.start()
         deployment.wait_delivered(30.0)
-        deployment.prove(without=(large,))
+        records = deployment.prove(without=(large,))
+        assert [(record.key, record.value) for record in records if record.headers.get("dropped") == "reddit"] == [
+            (reducible, {"fullname": reducible, "text": "x" * 100})
+        ]
         counters = deployment.counters()
-        assert (counters["published"], counters["dead_letters"]) == (40, 1)
+        assert (counters["published"], counters["dead_letters"], counters["payloads_dropped"]) == (40, 1, 1)
+        (said,) = deployment.said("payload_dropped")
+        assert (said["key"], said["count"]) == (reducible, 1)
 
 
 @pytest.fixture(params=["at_least_once", "exactly_once"])

@@ -152,7 +152,7 @@ def test_changes_go_to_their_topic_and_states_to_latest_alone(
     changes.tombstone("t1_b")
     stage.step()
     assert sent(stage) == [("posts.changes", "t1_a"), ("latest", "t1_a"), ("latest", "t1_b")]
-    assert [record.value is None for record in stage.producer.sent] == [False, False, True]
+    assert [record.tombstone for record in stage.producer.sent] == [False, False, True]
     assert [record.headers["schema"] for record in stage.producer.sent][:2] == ["reddit.change.v1", "reddit.comment.v1"]
     stage.producer.report(["t1_a", "t1_a", "t1_b"])
     stage.step(2)
@@ -246,3 +246,23 @@ def refuse_alone(stage: Stage, keys: list[str]) -> None:
         for record in list(stage.producer.flying):
             stage.producer.report([record.key], TOO_LARGE, topic=record.topic)
     stage.step(3)
+
+
+def test_a_record_too_large_for_latest_goes_there_without_reddit(
+    stage: Stage, spool: FilledSpool, tmp_path: Path
+) -> None:
+    (key,) = spool.capture(1, size=10, reddit=500)
+    stage.step()
+    stage.producer.report([key], topic="posts")
+    stage.producer.report([key], TOO_LARGE, topic="latest")
+    stage.step(2)
+    stage.producer.report([key], TOO_LARGE, topic="latest")  # alone, and whole
+    stage.step(3)
+    last = stage.producer.sent[-1]
+    assert (last.topic, last.headers["dropped"], b"reddit" in last.value) == ("latest", "reddit", False)
+    stage.producer.report([key])
+    stage.step()
+    assert position(stage, spool) == 1
+    assert [one.topic for one in stage.producer.sent].count("posts") == 1
+    counted = counters(stage, tmp_path)
+    assert [counted[name] for name in ("published", "latest_record", "payloads_dropped")] == [1, 1, 1]
