@@ -2,6 +2,9 @@
 
 A new stream is one entry here (or one call of `register`), its schema in `core/schemas`, and, where it reads a
 listing, the function that makes its records. Spools, statistics, metrics and commands follow.
+
+Every kind has a spool, which the publisher delivers. Only a kind that reads a listing has a proven time, gaps and
+completeness: `stream_names` returns these kinds, `spool_names` all of them.
 The configuration needs a key of the same name in `[streams]` (core/config/sections.py).
 """
 
@@ -36,6 +39,11 @@ class StreamKind:
     process: str = "streams.capture.capture_process:run"
 
     @property
+    def reads_listing(self) -> bool:
+        """Whether it captures what a listing shows: then time is proven, or in a gap."""
+        return bool(self.listing)
+
+    @property
     def schema_family(self) -> str:
         """The name of the schema without its version."""
         return self.schema.rpartition(".")[0] + "."
@@ -46,6 +54,7 @@ _KINDS = {
     for kind in (
         StreamKind("submissions", "reddit.submission.v1", "new", "t3", "streams.record:submission"),
         StreamKind("comments", "reddit.comment.v1", "comments", "t1", "streams.record:comment"),
+        StreamKind("changes", "reddit.change.v1", process="streams.changes.changes_process:run"),
     )
 }
 
@@ -56,8 +65,19 @@ def stream_kinds() -> tuple[StreamKind, ...]:
 
 
 def stream_names() -> tuple[str, ...]:
-    """Return the names of all kinds, in the same order."""
+    """Return the names of the kinds that read a listing, in the same order."""
+    return tuple(name for name, kind in _KINDS.items() if kind.reads_listing)
+
+
+def spool_names() -> tuple[str, ...]:
+    """Return the names of all kinds, in the same order: each may have a spool."""
     return tuple(_KINDS)
+
+
+def reads_listing(stream: str) -> bool:
+    """Return whether this is the name of a kind that reads a listing."""
+    kind = _KINDS.get(stream)
+    return kind is not None and kind.reads_listing
 
 
 def kind_of(stream: str) -> StreamKind:

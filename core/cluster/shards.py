@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 #: The key order of a record puts its own fields before any text that people wrote (see streams.record).
 _SUBREDDIT = b'"subreddit":"'
@@ -38,6 +38,18 @@ class Homes:
         if name not in self._shards:
             self._shards[name] = shard_of(name, self._count) if self._foreign is None else self._foreign
         return self._shards[name]
+
+
+class StreamHomes:
+    """The same for several streams, some of which (`lists`) capture other subreddits than the rest."""
+
+    def __init__(self, subreddits: Sequence[str], lists: Mapping[str, Sequence[str]], shards: int) -> None:
+        self._all = Homes(subreddits, shards)
+        self._own = {stream: Homes(names, shards) for stream, names in lists.items()}
+
+    def shard(self, stream: str, subreddit: str) -> int:
+        """Return the shard of an item of this subreddit in a stream."""
+        return self._own.get(stream, self._all).shard(subreddit)
 
 
 def is_collective(name: str) -> bool:

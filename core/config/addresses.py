@@ -75,6 +75,16 @@ def topic(raw: object) -> str:
     raise InvalidValue('must be 1 to 249 letters, digits, ".", "_" or "-", such as "reddit-posts"')
 
 
+def other_topic(raw: object) -> str:
+    """Parse the name of a topic that has a default; empty: the default."""
+    if raw == "":
+        return ""
+    try:
+        return topic(raw)
+    except InvalidValue as wrong:
+        raise InvalidValue(f"{wrong}, or empty for the default") from None
+
+
 def database_url(raw: object) -> str:
     """Parse the address of a SQLite file or of a PostgreSQL database."""
     if not isinstance(raw, str):

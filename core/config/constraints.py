@@ -1,12 +1,13 @@
 """Rules between keys: each value may be valid alone, and the combination still cannot run."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from core.config.addresses import EMBEDDED
 from core.config.sections import Config
 from core.errors import Problem
 from core.masking.redact import show
+from core.stream_kinds import stream_names
 
 #: Limits of `cluster.session_timeout`, seconds: below, a pause of the network looks like a death; the upper one is
 #: the brokers' default group.max.session.timeout.ms.
@@ -35,15 +36,47 @@ _NAMELESS = re.compile(
 
 def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
     """Yield a problem for each combination of values that cannot run."""
-    if config.streams.enabled and not config.reddit.subreddits:
+    if any(not config.subreddits_of(stream) for stream in config.streams.enabled):
         yield _empty("reddit.subreddits", "or set both streams.submissions and streams.comments to false")
     if config.scraper.enabled and not config.scraper.subreddits:
         yield _empty("scraper.subreddits", "or set scraper.enabled = false")
+    yield from _topics(config)
     if config.cluster.enabled:
         yield from _cluster(config)
     if credentials:
         yield from _missing_credentials(config)
         yield from _placeholders(config)
+
+
+def _topics(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each topic that serves two purposes which exclude each other."""
+    kafka = config.kafka
+    own = {f"{kafka.topic}{ending}": ending for ending in (".positions", ".control", ".state")}
+    records = {stream: kafka.topic_of(stream) for stream in stream_names()}
+    changes, latest = kafka.topic_of("changes"), kafka.topics.latest
+    for stream, topic in {**records, "changes": changes, "latest": latest}.items():
+        if topic in own and topic != kafka.topic:
+            advice = f"belongs to Gapless (kafka.topic + {own[topic]!r}): choose another name".replace("'", '"')
+            yield Problem(f"kafka.topics.{stream}", advice, show(topic))
+    for stream, topic in records.items():
+        if topic == changes and not kafka.topics.changes:
+            advice = (
+                "is also the default topic of changes, whose events the consumers of records do not know: choose"
+                " another name, or set kafka.topics.changes (to the same name if that is what you want)"
+            )
+            yield Problem(f"kafka.topics.{stream}", advice, show(topic))
+    others = {"kafka.topic": kafka.topic} | _keys({**records, "changes": changes})
+    shared = [key for key, topic in others.items() if topic == latest]
+    if latest and shared:
+        advice = (
+            f"must differ from {' and '.join(shared)}: a compacted topic keeps only the newest record of each item, so"
+            f' records would be lost there; choose another name, such as "{kafka.topic}.latest"'
+        )
+        yield Problem("kafka.topics.latest", advice, show(latest))
+
+
+def _keys(topics: Mapping[str, str]) -> dict[str, str]:
+    return {f"kafka.topics.{stream}": topic for stream, topic in topics.items()}
 
 
 def _cluster(config: Config) -> Iterator[Problem]:

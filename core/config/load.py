@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 from core.config import value_sources
 from core.config.constraints import check
@@ -97,16 +97,28 @@ def _walk(document: Mapping[str, object], settings: dict[str, Setting]) -> Itera
             advice = f"must be a table: write [{table}] on a line of its own, and its keys below it"
             yield Problem(table, advice)
         else:
-            for leaf, raw in content.items():
-                value = RawValue(f"{table}.{leaf}", raw, value_sources.FILE)
-                setting = settings.get(value.key)
-                if setting is None:
-                    yield _unknown(value, settings)
-                elif not setting.in_file:
-                    advice = f"is not allowed in this file: set {setting.variable} in the environment or in .env"
-                    yield Problem(value.key, advice, HIDDEN)
-                else:
-                    yield value
+            yield from _walk_table(table, content, settings)
+
+
+def _walk_table(
+    table: str, content: Mapping[str, object], settings: dict[str, Setting]
+) -> Iterator[RawValue | Problem]:
+    for leaf, raw in content.items():
+        value = RawValue(f"{table}.{leaf}", raw, value_sources.FILE)
+        setting = settings.get(value.key)
+        if value.key in SECTIONS:
+            if isinstance(raw, Mapping):
+                yield from _walk_table(value.key, raw, settings)
+            else:
+                advice = f"must be a table: write [{value.key}] on a line of its own, and its keys below it"
+                yield Problem(value.key, advice)
+        elif setting is None:
+            yield _unknown(value, settings)
+        elif not setting.in_file:
+            advice = f"is not allowed in this file: set {setting.variable} in the environment or in .env"
+            yield Problem(value.key, advice, HIDDEN)
+        else:
+            yield value
 
 
 def _unknown(value: RawValue, settings: dict[str, Setting]) -> Problem:
@@ -114,7 +126,10 @@ def _unknown(value: RawValue, settings: dict[str, Setting]) -> Problem:
         table = nearest(value.key, {name: name for name in SECTIONS})
         return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{table}]", source=value.source)
     known = [key for key, setting in settings.items() if setting.in_file or value.source]
-    near = nearest_key(value.key, known)
+    inner = [table for table in SECTIONS if "." in table] if isinstance(value.raw, Mapping) else []
+    near = nearest_key(value.key, [*known, *inner])
+    if near in inner:
+        return Problem(f"[{value.key}]", f"unknown table; the nearest known one is [{near}]", source=value.source)
     # without its value: the name may be the misspelt name of a secret
     return Problem(value.key, f"unknown key; the nearest known one is {near}", source=value.source)
 
@@ -142,7 +157,14 @@ def _stronger(weaker: object, stronger: object) -> object:
 def _build(values: Mapping[str, object]) -> Config:
     tables: dict[str, dict[str, object]] = {table: {} for table in SECTIONS}
     for key, value in values.items():
-        table, _, leaf = key.partition(".")
+        table, _, leaf = key.rpartition(".")
         tables[table][leaf] = value
-    sections = {table: SECTIONS[table](**content) for table, content in tables.items()}
-    return Config(**cast("dict[str, object]", sections))  # type: ignore[arg-type]  # parsed by the keys' own types
+    sections: dict[str, object] = {}
+    for table in sorted(SECTIONS, key=lambda name: -name.count(".")):  # a table inside another one comes first
+        outer, _, leaf = table.rpartition(".")
+        section = SECTIONS[table](**tables[table])
+        if outer:
+            tables[outer][leaf] = section
+        else:
+            sections[table] = section
+    return Config(**cast("dict[str, Any]", sections))  # parsed by the keys' own types

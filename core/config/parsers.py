@@ -165,6 +165,17 @@ def subreddits(raw: object) -> tuple[str, ...]:
     return tuple(names.values())
 
 
+def switch_or_subreddits(raw: object) -> bool | tuple[str, ...]:
+    """Parse a switch, or a list of names, which is a switch that is on."""
+    if isinstance(raw, bool):
+        return raw
+    if not isinstance(raw, list | tuple):
+        raise InvalidValue('must be true or false, without quotes, or a list of names such as ["Bitcoin", "ethereum"]')
+    if not raw:
+        raise InvalidValue("must name at least one subreddit; false switches the stream off")
+    return subreddits(raw)
+
+
 def _subreddit_name(item: object) -> str | None:
     if not isinstance(item, str):
         return None

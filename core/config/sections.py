@@ -11,7 +11,7 @@ from core.config.kafka_properties import Property, producer
 from core.config.proxies import Proxy, process_name, proxies
 from core.config.secret_texts import Secrets
 from core.config.setting import Section, Setting, never, setting, settings_of
-from core.stream_kinds import stream_names
+from core.stream_kinds import reads_listing, stream_names
 
 _SUBREDDITS = (
     "CryptoCurrency",
@@ -60,8 +60,12 @@ class RedditSection(Section):
 class StreamsSection(Section):
     """The live capture."""
 
-    submissions: bool = setting(parsers.boolean, default=True, doc="capture submissions")
-    comments: bool = setting(parsers.boolean, default=True, doc="capture comments")
+    submissions: bool | tuple[str, ...] = setting(
+        parsers.switch_or_subreddits, default=True, doc="capture submissions; a list: of these subreddits only"
+    )
+    comments: bool | tuple[str, ...] = setting(
+        parsers.switch_or_subreddits, default=True, doc="capture comments; a list: of these subreddits only"
+    )
     start: str = setting(
         parsers.choice("backlog", "now"),
         "backlog",
@@ -79,6 +83,21 @@ class StreamsSection(Section):
         """The names of the enabled streams."""
         return tuple(name for name in stream_names() if getattr(self, name, False))
 
+    def own_list(self, stream: str) -> tuple[str, ...]:
+        """Return the subreddits that the stream lists itself; empty: those of `reddit.subreddits`."""
+        switch = getattr(self, stream, True)
+        return switch if isinstance(switch, tuple) else ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TopicsSection(Section):
+    """A topic for each kind of records."""
+
+    submissions: str = setting(addresses.other_topic, "", "topic of the submissions; empty: kafka.topic")
+    comments: str = setting(addresses.other_topic, "", "topic of the comments; empty: kafka.topic")
+    changes: str = setting(addresses.other_topic, "", 'topic of later changes; empty: kafka.topic + ".changes"')
+    latest: str = setting(addresses.other_topic, "", "compacted topic of the newest state of each item; empty: none")
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KafkaSection(Section):
@@ -91,11 +110,22 @@ class KafkaSection(Section):
         variable="KAFKA_BOOTSTRAP_SERVERS",
         plain=addresses.is_plain,
     )
-    topic: str = setting(addresses.topic, "reddit-posts", "topic of all records", variable="KAFKA_TOPIC_REDDIT")
+    topic: str = setting(
+        addresses.topic,
+        "reddit-posts",
+        "topic of the records, and base of the names of other topics",
+        variable="KAFKA_TOPIC_REDDIT",
+    )
     delivery: str = setting(parsers.choice("at_least_once", "exactly_once"), "at_least_once", "delivery guarantee")
     producer: dict[str, Property] = setting(
         producer, lambda: {"compression.type": "gzip"}, "properties passed to librdkafka unchanged", plain=never
     )
+    topics: TopicsSection = field(default_factory=TopicsSection)
+
+    def topic_of(self, stream: str) -> str:
+        """Return the topic of the records of a stream."""
+        default = self.topic if reads_listing(stream) else f"{self.topic}.{stream}"
+        return str(getattr(self.topics, stream, "")) or default
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -220,6 +250,25 @@ class Config(Section):
     supervisor: SupervisorSection = field(default_factory=SupervisorSection)
     monitor: MonitorSection = field(default_factory=MonitorSection)
 
+    def subreddits_of(self, stream: str) -> tuple[str, ...]:
+        """Return the subreddits that a stream captures."""
+        return self.streams.own_list(stream) or self.reddit.subreddits
+
+    @property
+    def subreddits(self) -> tuple[str, ...]:
+        """The subreddits of all enabled streams together, each once, by its first spelling."""
+        names: dict[str, str] = {}
+        for stream in self.streams.enabled:
+            for name in self.subreddits_of(stream):
+                names.setdefault(name.casefold(), name)
+        return tuple(names.values()) or self.reddit.subreddits
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that items go to: those of the enabled streams (without any, `kafka.topic`), and `latest`."""
+        records = [self.kafka.topic_of(stream) for stream in self.streams.enabled] or [self.kafka.topic]
+        return tuple(dict.fromkeys(filter(None, [*records, self.kafka.topics.latest])))
+
     def secrets(self) -> tuple[str, ...]:
         """Return every secret text of the configuration, for `core.masking.external.hide`."""
         return self.all_secrets().texts
@@ -241,6 +290,7 @@ SECTIONS: dict[str, type[Section]] = {
     "reddit": RedditSection,
     "streams": StreamsSection,
     "kafka": KafkaSection,
+    "kafka.topics": TopicsSection,
     "cluster": ClusterSection,
     "scraper": ScraperSection,
     "database": DatabaseSection,

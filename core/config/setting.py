@@ -43,8 +43,7 @@ class Setting:
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables that set the key, the stronger first."""
-        table, _, leaf = self.key.partition(".")
-        general = f"{PREFIX}{table}__{leaf}".upper()
+        general = f"{PREFIX}{self.key.replace('.', '__')}".upper()
         return (self.variable, general) if self.variable else (general,)
 
     def from_text(self, text: str) -> object:
@@ -115,8 +114,10 @@ class Section:
 
 
 def settings_of(table: str, section: type[Section]) -> Iterator[Setting]:
-    """Yield the keys that a section declares, in their order."""
+    """Yield the keys that a section declares, in their order; those of a table inside it are that table's own."""
     for each in fields(section):
+        if _METADATA not in each.metadata:
+            continue
         declared = each.metadata[_METADATA]
         default = each.default_factory() if each.default_factory is not MISSING else each.default
         yield Setting(

@@ -15,6 +15,7 @@ from core.config.proxies import Proxy
 from core.config.secret_texts import Secrets
 from core.config.sections import Config
 from core.config.setting import Section
+from core.stream_kinds import spool_names, stream_names
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,14 +76,24 @@ class StreamConfig(ProcessConfig):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class TopicsConfig(Section):
+    """The topics of the records."""
+
+    of_stream: dict[str, str]  #: by stream
+    latest: str = ""  #: empty: none
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PublisherConfig(ProcessConfig):
     """The slice of the publisher."""
 
     bootstrap_servers: str
-    topic: str
+    topic: str  #: the base of the names of the publisher's own topics
+    topics: TopicsConfig
     delivery: str
     producer: dict[str, Property]
     subreddits: tuple[str, ...] = ()
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: the streams with other subreddits
     streams: tuple[str, ...] = ()  #: names of the enabled streams
     requests_per_minute: int = 100
     cluster: ClusterConfig | None = None
@@ -114,7 +125,8 @@ class StatusConfig(ProcessConfig):
     """The values needed to read the status of the whole system from the state files."""
 
     streams: tuple[str, ...]  #: names of the enabled streams
-    subreddits: tuple[str, ...]
+    subreddits: tuple[str, ...]  #: of all streams together
+    lists: dict[str, tuple[str, ...]]  #: the streams that capture only a part of them, or others
     requests_per_minute: int
     scrapers: tuple[str, ...]  #: names of the scraper processes
     discovers: bool  #: the crawl adds the subreddits that it finds
@@ -127,7 +139,7 @@ class MonitorConfig(StatusConfig):
 
     max_poll_interval: float
     kafka_servers: str
-    kafka_topic: str
+    kafka_topic: str  #: several are separated by commas
     kafka_delivery: str
     crawls_with_token: bool  #: the scraper's requests count against the quota
     database_path: Path | None  #: where the database is a file that the scraper uses
@@ -149,7 +161,7 @@ def stream_config(config: Config, stream: str) -> StreamConfig:
         state_dir=config.supervisor.state_dir,
         logging=log_config(config),
         stream=stream,
-        subreddits=config.reddit.subreddits,
+        subreddits=config.subreddits_of(stream),
         start=config.streams.start,
         max_poll_interval=config.streams.max_poll_interval,
         sharers=len(config.streams.enabled),
@@ -167,13 +179,21 @@ def publisher_config(config: Config) -> PublisherConfig:
         logging=log_config(config),
         bootstrap_servers=config.kafka.bootstrap_servers,
         topic=config.kafka.topic,
+        topics=TopicsConfig({name: config.kafka.topic_of(name) for name in spool_names()}, config.kafka.topics.latest),
         delivery=config.kafka.delivery,
         producer=config.kafka.producer,
-        subreddits=config.reddit.subreddits if config.cluster.enabled else (),
+        subreddits=config.subreddits if config.cluster.enabled else (),
+        lists=_lists(config) if config.cluster.enabled else {},
         streams=config.streams.enabled if config.cluster.enabled else (),
         requests_per_minute=config.reddit.requests_per_minute if config.cluster.enabled else 100,
         cluster=cluster_config(config),
     )
+
+
+def _lists(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the subreddits of each stream that does not capture just those of all streams together."""
+    together = config.subreddits
+    return {stream: names for stream in stream_names() if (names := config.subreddits_of(stream)) != together}
 
 
 def scraper_config(config: Config, proxy: Proxy | None) -> ScraperConfig:
@@ -207,7 +227,8 @@ def status_config(config: Config) -> StatusConfig:
         state_dir=config.supervisor.state_dir,
         logging=log_config(config),
         streams=config.streams.enabled,
-        subreddits=config.reddit.subreddits,
+        subreddits=config.subreddits,
+        lists=_lists(config),
         requests_per_minute=config.reddit.requests_per_minute,
         scrapers=config.scraper.processes,
         discovers=config.scraper.discover and config.scraper.max_depth > 0,
@@ -223,13 +244,14 @@ def monitor_config(config: Config) -> MonitorConfig:
         logging=status.logging,
         streams=status.streams,
         subreddits=status.subreddits,
+        lists=status.lists,
         requests_per_minute=status.requests_per_minute,
         scrapers=status.scrapers,
         discovers=status.discovers,
         cluster=status.cluster,
         max_poll_interval=config.streams.max_poll_interval,
         kafka_servers=config.kafka.bootstrap_servers,
-        kafka_topic=config.kafka.topic,
+        kafka_topic=", ".join(config.topics),
         kafka_delivery=config.kafka.delivery,
         crawls_with_token=scraper.authentication == "oauth",
         database_path=config.database.sqlite_path if scraper.enabled else None,

@@ -102,6 +102,7 @@ class Standings:
 class _Part:
     """A stream's values by lower-case name."""
 
+    keys: frozenset[str]
     moments: Mapping[str, float]
     now: float
     open_gaps: Mapping[str, int]
@@ -114,6 +115,7 @@ class _Part:
         absent = dict.fromkeys(proof.without_end, "a gap without end")
         absent |= {name.lower(): why for name, why in stream.absent.items()}
         return cls(
+            frozenset(proof.keys),
             proof.moments,
             proof.reddit_now(now),
             _count(gap for gap in proof.gaps if gap.state is GapState.OPEN and gap.end is not None),
@@ -128,6 +130,7 @@ def _count(gaps: Iterable[Gap]) -> Counter[str]:
 
 def _combined(name: str, parts: Sequence[_Part], max_age: float) -> Standing:
     key = name.lower()
+    parts = [part for part in parts if key in part.keys]  # a stream may capture other subreddits
     moments = [part.moments.get(key) for part in parts]
     known = [moment for moment in moments if moment is not None]
     whole = len(known) == len(moments) and bool(known)

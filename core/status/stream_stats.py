@@ -4,11 +4,12 @@ import contextlib
 import math
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from core.record_value import own_fields
 from core.reddit.limiter import read_quota
@@ -77,6 +78,7 @@ class Flow:
     dead_letters: int = 0  #: refused permanently, all that ever were
     resent: int = 0  #: those of them that were delivered later
     dropped: int = 0  #: those of them that were dropped on request
+    latest: dict[str, int] = field(default_factory=dict)  #: delivered to the topic `latest`: `record`, `tombstone`
     payloads_dropped: int = 0  #: published without `reddit`, with which they were too large
     unreadable: list[str] = field(default_factory=list)
     unreadable_streams: set[str] = field(default_factory=set)  #: those of them that are spools, by stream
@@ -105,12 +107,13 @@ def read_flow(
     subreddits: Sequence[str] = (),
     *,
     scope: Scope = EVERYTHING,
+    lists: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Flow:
     """Read the files; `enabled` are the configured streams, others are included while they have a spool.
 
-    Completeness is computed for those of the configured `subreddits` that are in the `scope`.
+    Completeness is computed for those of the configured `subreddits` that are in the `scope`; `lists` holds the streams
+    that capture other subreddits.
     """
-    names = scope.names(subreddits)
     flow = Flow(_current_window(None, requests_per_minute, now))
 
     def attempt(what: str, read: Callable[[], None]) -> bool:
@@ -124,6 +127,7 @@ def read_flow(
     def read_publisher() -> None:
         counters = read_publisher_counters(state_dir)
         flow.published, flow.errors = counters.get("published", 0), counters.get("errors", 0)
+        flow.latest = {kind: counters.get(f"latest_{kind}", 0) for kind in ("record", "tombstone")}
         flow.dead_letters = counters.get("dead_letters", 0)
         flow.payloads_dropped = counters.get("payloads_dropped", 0)
         flow.resent, flow.dropped = counters.get("dead_letters_resent", 0), counters.get("dead_letters_dropped", 0)
@@ -132,6 +136,7 @@ def read_flow(
         flow.quota = _current_window(read_quota(state_dir), requests_per_minute, now)
 
     def sample_stream(stream: str) -> None:
+        names = scope.names(lists.get(stream, subreddits))
         flow.streams[stream], reading = _read_stream(state_dir, stream, names, now, scope)
         if reading is not None:
             flow.readings[stream] = reading

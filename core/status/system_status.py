@@ -78,7 +78,8 @@ def read_status(config: StatusConfig, now: float) -> Status:
     state_dir = config.state_dir
     cluster, without_mailbox = read_cluster(config.cluster, state_dir, config.subreddits, now)
     scope = EVERYTHING if cluster is None else cluster.scope
-    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, config.subreddits, scope=scope)
+    names, lists = config.subreddits, config.lists
+    flow = read_flow(state_dir, config.streams, config.requests_per_minute, now, names, scope=scope, lists=lists)
     flow.unreadable += without_mailbox
     crawl = read_crawl_of(config, now)
     audit = read_audit(state_dir, config.streams, now)

@@ -14,13 +14,13 @@ from confluent_kafka import KafkaException, Message, Producer
 
 from core.backoff import Backoff
 from core.cluster.mailbox import Leftover, MailboxWriter, Name
-from core.cluster.shards import Homes, created_of, subreddit_of
+from core.cluster.shards import StreamHomes, created_of, subreddit_of
 from core.config.slices import ClusterConfig, PublisherConfig
 from core.errors import TransientError
 from core.periodic import Timer
 from core.spool.spool_state import SpoolState
 from core.storage.sqlite import is_unreadable
-from core.stream_kinds import stream_names
+from core.stream_kinds import reads_listing, stream_names
 from streams.cluster.cluster_topics import ClusterTopics
 from streams.cluster.guarded_call import GuardedCall
 from streams.cluster.heartbeats import Heartbeats
@@ -95,7 +95,7 @@ class Coordinator:
         self._log = log
         self._clock = clock
         self._draw = draw
-        self._homes = Homes(publisher.subreddits, config.shards)
+        self._homes = StreamHomes(publisher.subreddits, publisher.lists, config.shards)
         self._take_over = TakeOver(
             config,
             streams=publisher.streams,
@@ -234,17 +234,19 @@ class Coordinator:
         return void
 
     def place(self, stream: str, row: PlainRow) -> Destination | NoSending:
-        """Return where this row goes."""
+        """Return where this row goes; what no listing shows belongs to no shard."""
+        if not reads_listing(stream):
+            return Destination(self._settings.destinations.topic_of(stream), -1)
         membership = self._membership
         if membership is None or membership.member_since is None:
             return NoSending.WAIT
-        shard = self._homes.shard(subreddit_of(row[2]))
+        shard = self._homes.shard(stream, subreddit_of(row[2]))
         if shard in self._take_over.held and shard in membership.shards:
             if stream in self._streams and not self._take_over.is_adopted(stream, shard):
                 return NoSending.WAIT  # the stream learns which rows wait when it takes the shard over
             if self._take_over.was_delivered_elsewhere(stream, shard, row[1].decode()):
                 return NoSending.SKIP
-            return Destination(self._settings.topic, -1)
+            return Destination(self._settings.destinations.topic_of(stream), -1)
         if membership.is_elsewhere(shard):
             if self._take_over.is_noted(stream, shard):
                 return NoSending.WAIT  # until the stream has forgotten the names of its waiting rows
@@ -255,7 +257,7 @@ class Coordinator:
         """Note that the row was given to the producer."""
         if destination.partition >= 0:
             self._handed_over += 1
-        else:
+        elif reads_listing(stream):
             name = Name(row[1].decode(), subreddit_of(row[2]).lower(), created_of(row[2]))
             self._ledger.sent(source, row[0], stream, name)
 
@@ -274,7 +276,8 @@ class Coordinator:
 
     def delivered(self, stream: str, state: SpoolState) -> None:
         """Note the state of a spool up to which everything is delivered."""
-        self._ledger.delivered(stream, state)
+        if reads_listing(stream):
+            self._ledger.delivered(stream, state)
 
     def writes(self, *, in_transaction: bool) -> list[StateWrite]:
         """Return the names, states and the heartbeat to be written now."""
@@ -357,7 +360,7 @@ def build_coordinator(
         topics=topics,
         mailbox=mailbox,
         watch=MailboxWatch(config.state_dir),
-        ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, clock=clock),
+        ledger=ShardLedger(cluster, config.subreddits, transactional_id, topics.state, lists=config.lists, clock=clock),
         report=MachineReport(cluster, config.state_dir, writer.total, quota, clock=clock),
         count=writer.count,
         log=log,

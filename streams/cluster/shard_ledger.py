@@ -4,12 +4,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
 
 from core.cluster.mailbox import Name, ShardState, Term
-from core.cluster.shards import Homes, subreddits_of
+from core.cluster.shards import StreamHomes, subreddits_of
 from core.config.slices import ClusterConfig
 from core.periodic import Timer
 from core.spool.model import GapState
@@ -45,7 +46,8 @@ class ShardLedger:
 
     Args:
         config: the place of this machine in the cluster.
-        subreddits: the configured ones.
+        subreddits: the configured ones, of all streams together.
+        lists: of the streams that capture other ones.
         transactional_id: of this machine's producer; empty with at-least-once.
         topic: the state topic.
         clock: monotonic seconds.
@@ -59,12 +61,14 @@ class ShardLedger:
         transactional_id: str,
         topic: str,
         *,
+        lists: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._subreddits = subreddits
-        self._homes = Homes(subreddits, config.shards)
+        self._lists = lists
+        self._homes = StreamHomes(subreddits, lists, config.shards)
         self._writer = Writer(config.instance, transactional_id)
         self._topic = topic
         self._clock = clock
@@ -102,12 +106,12 @@ class ShardLedger:
         """
         of_subreddit: dict[str, list[Name]] = {}
         for name in names:
-            if self._homes.shard(name.subreddit) in shards:
+            if self._homes.shard(stream, name.subreddit) in shards:
                 of_subreddit.setdefault(name.subreddit, []).append(name)
         seeds = [
             (stream, name)
             for subreddit, found in of_subreddit.items()
-            for name in _unwritten(found, shards[self._homes.shard(subreddit)])
+            for name in _unwritten(found, shards[self._homes.shard(stream, subreddit)])
         ]
         self._seeds += seeds
         self._add_seeds(seeds)
@@ -118,8 +122,8 @@ class ShardLedger:
 
     def forget(self, shards: Collection[int]) -> None:
         """Drop what concerns these shards: another machine continues them."""
-        self._names.forget([place for place in self._names.places() if self._homes.shard(place[1]) in shards])
-        self._seeds = [seed for seed in self._seeds if self._homes.shard(seed[1].subreddit) not in shards]
+        self._names.forget([place for place in self._names.places() if self._homes.shard(*place) in shards])
+        self._seeds = [seed for seed in self._seeds if self._homes.shard(seed[0], seed[1].subreddit) not in shards]
         self._written = {place: state for place, state in self._written.items() if place[0] not in shards}
         self._writers = {place: writer for place, writer in self._writers.items() if place[0] not in shards}
 
@@ -178,7 +182,7 @@ class ShardLedger:
                 self.arrived(source, 1 << 62)
         writes = []
         for stream, subreddit, record in self._names.records():
-            shard = self._homes.shard(subreddit)
+            shard = self._homes.shard(stream, subreddit)
             writes += [*self._claim(shard, stream, spool_ids.get(stream, "")), self._write(shard, record)]
         if self._delivered and (self._final or self._timer.elapsed(self._clock())):
             writes += self._state_writes(held, terms)
@@ -187,7 +191,7 @@ class ShardLedger:
     def _state_writes(self, held: Collection[int], terms: Mapping[tuple[int, str], Term]) -> list[StateWrite]:
         writes = []
         for stream, state in self._delivered.items():
-            divided = divide(state, held, self._config.shards, self._subreddits, self._writer)
+            divided = divide(state, held, self._config.shards, self._lists.get(stream, self._subreddits), self._writer)
             notes = divided.notes
             self._states[stream] = (state, divided.states)
             for shard, one in divided.states.items():
@@ -230,12 +234,16 @@ class ShardLedger:
 
     def proven_until(self, shard: int) -> float | None:
         """Return up to when all subreddits of a shard are proven in every stream; None if something never was."""
-        names = subreddits_of([shard], self._subreddits, self._config.shards)
         moments = [
-            proven_until(state, names) for (place, _), state in self._written.items() if place == shard and names
+            proven_until(state, names)
+            for (place, stream), state in self._written.items()
+            if place == shard and (names := self._names_of(stream, shard))
         ]
         known = [moment for moment in moments if moment is not None]
         return min(known) if known and len(known) == len(moments) else None
+
+    def _names_of(self, stream: str, shard: int) -> tuple[str, ...]:
+        return subreddits_of([shard], self._lists.get(stream, self._subreddits), self._config.shards)
 
 
 def _unwritten(names: list[Name], written: Collection[str]) -> list[Name]:

@@ -25,10 +25,12 @@ from streams.publisher.topic_survey import Survey
 from streams.sinks.base import Retries, RoundResult, Sink, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
 from streams.sinks.kafka.delivery_strategy import StrategyParts
+from streams.sinks.kafka.destinations import LATEST_SETTINGS, Destinations
 from streams.sinks.kafka.exactly_once import ExactlyOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import KafkaSettings, combine_settings, connect
+from streams.sinks.kafka.topic_set import TopicSet
 from streams.sinks.kafka.topics import Topic
 
 #: The pause after a failure, seconds: short at first, ten at most.
@@ -108,13 +110,14 @@ def build_publisher(
     if config.delivery == "exactly_once":
         name = f"gapless-{writer.deployment_id}"
         transactional_id = name if cluster is None else transactional_id_of(cluster.group, cluster.instance)
-    settings = combine_settings(config.bootstrap_servers, config.topic, config.producer, transactional_id)
+    destinations = Destinations(config.topics.of_stream, config.topic, config.topics.latest)
+    settings = combine_settings(config.bootstrap_servers, config.topic, config.producer, transactional_id, destinations)
     health = KafkaHealth(log, writer, config.bootstrap_servers, clock, OutageMark(state_dir))
     make_topic = partial(Topic, connection=settings.connection, health=health, log=log, clock=clock, random=random)
     coordinator = None
     if cluster is not None:
-        topics = ClusterTopics(make_topic, settings.topic, cluster)
-        coordinator = build_coordinator(config, cluster, settings, topics, writer, log=log, clock=clock, draw=random)
+        shared = ClusterTopics(make_topic, config.topic, cluster)
+        coordinator = build_coordinator(config, cluster, settings, shared, writer, log=log, clock=clock, draw=random)
     senders = KafkaSpoolSenders(
         state_dir=state_dir,
         writer=writer,
@@ -122,12 +125,14 @@ def build_publisher(
         clock=clock,
         health=health,
         message_max_bytes=settings.message_max_bytes,
+        destinations=destinations,
         routing=coordinator,
     )
     if coordinator is not None:
         coordinator.watch(senders)
     parts = StrategyParts(
         settings=settings,
+        topics=TopicSet(make_topic, {destinations.latest: LATEST_SETTINGS}),
         senders=senders,
         writer=writer,
         health=health,
@@ -141,13 +146,12 @@ def build_publisher(
     if coordinator is None:
         patience = Retries(_FIRST_PAUSE, _LONGEST_PAUSE, random)
         survey = Survey(settings, senders, writer, log, retries=patience, clock=clock)
-    topic = make_topic(settings.topic)
     sink: Sink
     if transactional_id is None:
-        sink = AtLeastOnce(topic, **parts)
+        sink = AtLeastOnce(**parts)
     else:
         positions = make_topic(settings.positions_topic, partitions=1, settings={"cleanup.policy": "compact"})
-        sink = ExactlyOnce((topic, positions), **parts)
+        sink = ExactlyOnce(positions, **parts)
     return Publisher([sink], writer, survey, coordinator)
 
 

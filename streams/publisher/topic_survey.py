@@ -48,14 +48,14 @@ class Survey:
     """Surveys the topic for each sender that waits for it, and releases the sender when the answer is on disk.
 
     Args:
-        settings: the topic, and how to reach it.
+        settings: the topics, and how to reach them.
         senders: all senders.
         writer: stores the answer.
         log: the logger.
         retries: the pauses after failures.
         clock: monotonic seconds.
         wall: epoch seconds.
-        make_reader: creates the reader of the topic.
+        make_reader: creates the reader of a topic, for the streams that it holds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Survey:
         retries: Retries,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
-        make_reader: Callable[[KafkaSettings, Collection[str]], Reader] = TailReader,
+        make_reader: Callable[[KafkaSettings, str, Collection[str]], Reader] = TailReader,
     ) -> None:
         self._settings = settings
         self._senders = senders
@@ -105,7 +105,10 @@ class Survey:
 
     def _ask(self, senders: list[SpoolSender], limit: float) -> bool:
         if self._reader is None:
-            self._reader = self._make_reader(self._settings, [sender.stream for sender in senders])
+            topic_of = self._settings.destinations.topic_of
+            topic = topic_of(senders[0].stream)
+            together = [sender.stream for sender in senders if topic_of(sender.stream) == topic]
+            self._reader = self._make_reader(self._settings, topic, together)
         return self._reader.read(min(self._seconds, max(0.01, limit)))
 
     def _failed(self, error: KafkaError, senders: list[SpoolSender]) -> bool:
@@ -117,7 +120,8 @@ class Survey:
         pause = self._retries.fail()
         refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         if refused or (reached and self._retries.failures >= _ATTEMPTS):
-            self._skip(f"{error.name()}: {error.str()}", senders)
+            asked = [one for one in senders if self._reader is None or one.stream in self._reader.streams]
+            self._skip(f"{error.name()}: {error.str()}", asked)
             return True
         if not is_passing(error):
             self.close()
@@ -130,7 +134,7 @@ class Survey:
             return
         asked = [
             sender for sender in senders if sender.stream in reader.streams
-        ]  # other senders arrived meanwhile: they are next
+        ]  # other senders arrived meanwhile, or have another topic: they are next
         if unseen := [sender for sender in asked if sender.stream in reader.unseen]:
             absent = "none of its newest records belongs to the stream"
             self._skip("its records did not arrive in time" if reader.incomplete else absent, unseen)

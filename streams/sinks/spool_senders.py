@@ -17,7 +17,7 @@ from core.spool import Row, report_suspect
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import Origin
 from core.storage.sqlite import is_corrupt
-from core.stream_kinds import stream_names, unknown_spools
+from core.stream_kinds import reads_listing, spool_names, unknown_spools
 from streams.positions.position_writer import PositionWriter
 from streams.sources.base import RESENDS, Opener, PlainRow, Source, spools
 
@@ -306,6 +306,7 @@ class SpoolSenders(Generic[S]):
             state = source.stream_state()
             sender.awaits_survey = (
                 self._surveys
+                and reads_listing(source.stream)
                 and state is not None
                 and state.origin is not Origin.SETTLED
                 and position == 0
@@ -324,7 +325,7 @@ class SpoolSenders(Generic[S]):
         self._log.error(
             "spool_unreadable", stream=name, broken=broken, error=str(error), hint="it is retried automatically"
         )
-        if broken and name in stream_names():  # a file of another owner is not moved aside
+        if broken and name in spool_names():  # a file of another owner is not moved aside
             self._writer.save(now=True)  # what was delivered from it need not be salvaged
             report_suspect(self._state_dir, name)
 

@@ -17,7 +17,7 @@ from core.spool.spool_reader import portion
 from core.spool.spool_state import SpoolState
 from core.spool.stream_state import ShardNote, StreamState
 from core.storage.sqlite import connect_readonly, error_code
-from core.stream_kinds import stream_names
+from core.stream_kinds import spool_names
 
 #: The name of this spool among the streams.
 RESENDS = "dead-letters"
@@ -100,7 +100,7 @@ Opener = Callable[[], Source | None]
 
 def spools(state_dir: Path) -> Mapping[str, Opener]:
     """Return the open function of each stream's spool: a stream that is now disabled may have left rows."""
-    return {stream: partial(SpoolReader.open, state_dir, stream) for stream in stream_names()}
+    return {stream: partial(SpoolReader.open, state_dir, stream) for stream in spool_names()}
 
 
 def spools_and_resends(state_dir: Path) -> Mapping[str, Opener]:

@@ -12,6 +12,7 @@ from core.masking.external import outside
 from core.process import program
 from supervisor.checks.cluster_probe import cluster_finding, session_limits
 from supervisor.checks.finding import Finding, Probe, check_writable, failed, fine
+from supervisor.checks.topic_probe import cleanup_policy, describe_topic
 from supervisor.runtime.private_directories import examine
 
 _TIMEOUT_S = 5.0  # seconds per connection
@@ -70,21 +71,21 @@ def probe_kafka(config: Config) -> Iterator[Finding]:
         client.poll(0)  # fetches librdkafka's error reports
         yield failed("kafka", f"{_kafka_reason(reported, error)}: start the broker, or correct kafka.bootstrap_servers")
         return
-    topic = metadata.topics.get(config.kafka.topic)
+    partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
     count = len(metadata.brokers)
     brokers = f"{config.kafka.bootstrap_servers} answers ({count} broker{'' if count == 1 else 's'})"
-    if topic is None or topic.error is not None:
-        yield fine("kafka", f"{brokers}; topic {config.kafka.topic} does not exist yet; the publisher will create it")
-    else:
-        parts = len(topic.partitions)
-        existing = f"topic {config.kafka.topic} has {parts} partition{'' if parts == 1 else 's'}"
-        yield fine("kafka", f"{brokers}; {existing}")
+    yield fine("kafka", "; ".join([brokers, *(describe_topic(name, partitions) for name in config.topics)]))
+    latest = config.kafka.topics.latest
+    if latest in partitions and (policy := cleanup_policy(client, latest)) is not None and "compact" not in policy:
+        text = f"topic {latest} is not compacted (cleanup.policy={policy}), so it keeps what was deleted and drops what"
+        advice = "set cleanup.policy=compact (kafka-configs.sh --alter), or name another topic in kafka.topics.latest"
+        yield failed("latest", f"{text} is old: {advice}")
     place = cluster_config(config)
     if place is not None:
         control = metadata.topics.get(f"{config.kafka.topic}.control")
-        partitions = None if control is None or control.error is not None else len(control.partitions)
+        shards = None if control is None or control.error is not None else len(control.partitions)
         limits = session_limits(client, min(metadata.brokers))
-        yield cluster_finding(place, config.kafka.topic, partitions, limits)
+        yield cluster_finding(place, config.kafka.topic, shards, limits)
 
 
 def silent_logger() -> logging.Logger:

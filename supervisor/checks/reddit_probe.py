@@ -6,7 +6,7 @@ number of requests and a time.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
@@ -142,12 +142,12 @@ def probe_reddit(config: Config) -> Iterator[Finding]:
     if "client_id" not in needed_credentials(config):
         yield fine("reddit", "not tested: nothing that is enabled logs in")
         return
-    names = config.reddit.subreddits if config.streams.enabled else config.scraper.subreddits
-    streams = config.streams.enabled or stream_names()[:1]
+    names = {stream: config.subreddits_of(stream) for stream in config.streams.enabled}
+    names = names or {stream_names()[0]: config.scraper.subreddits}
     with closing(Connection(reddit_access(config))) as connection:
         requests, search = _Requests(connection), Search()
         try:
-            results = {stream: _test_all(names, stream, requests, search) for stream in streams}
+            results = {stream: _test_all(listed, stream, requests, search) for stream, listed in names.items()}
         except RateLimited as error:
             wait = f"in {error.retry_after:.0f} s" if error.retry_after else "in ten minutes"
             yield failed("reddit", f"the quota of this client id is used up; try again {wait}")
@@ -162,7 +162,7 @@ def probe_reddit(config: Config) -> Iterator[Finding]:
         yield failed("reddit", f"every request is refused ({ours}): {advice}")
         return
     yield fine("reddit", f"the credentials are accepted; {requests.quota}")
-    yield _subreddits(names, results, max(len(pack(names, stream)) for stream in streams))
+    yield _subreddits(names, results, max(len(pack(listed, stream)) for stream, listed in names.items()))
 
 
 def _test_all(names: Sequence[str], stream: str, requests: "_Requests", search: Search) -> ProbeResult:
@@ -222,11 +222,12 @@ def _quota(rate: RateHeaders) -> str:
     return f"quota: {', '.join(parts)}"
 
 
-def _subreddits(names: Sequence[str], results: dict[str, ProbeResult], requests: int) -> Finding:
+def _subreddits(lists: Mapping[str, Sequence[str]], results: dict[str, ProbeResult], requests: int) -> Finding:
+    names = list({name.lower(): name for listed in lists.values() for name in listed}.values())
     reasons: dict[str, str] = {}
     for stream, found in results.items():
         for name, reason in found.reasons.items():
-            everywhere = all(name in other.reasons for other in results.values())
+            everywhere = all(name in other.reasons for one, other in results.items() if name in lists[one])
             reasons.setdefault(name, reason if everywhere else f"{reason}, {stream} only")
     undecided = dict.fromkeys(name for found in results.values() for name in found.undecided if name not in reasons)
     together = next((found.together for found in results.values() if found.together), "")
@@ -236,7 +237,7 @@ def _subreddits(names: Sequence[str], results: dict[str, ProbeResult], requests:
     if undecided:
         parts.append(f"refused together, and not tested one by one: {_listed(list(undecided))}")
     if parts:
-        advice = "`run` captures the others; correct these names, or remove them from reddit.subreddits"
+        advice = "`run` captures the others; correct these names, or remove them from the configuration"
         return failed("subreddits", f"{'; '.join(parts)}: {advice}")
     which = f"all {len(names)}" if len(names) > 1 else "".join(names)
     how = f", with {requests} requests for each stream" if requests > 1 else ""

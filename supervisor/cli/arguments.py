@@ -20,7 +20,7 @@ _age = parsers.seconds(zero=True)
 def add_overrides(command: argparse.ArgumentParser) -> None:
     """Add the options that replace values of the configuration."""
     group = command.add_argument_group("overrides of CONFIG, .env and the environment")
-    text = "capture these subreddits; CONFIG must come before this option (reddit.subreddits)"
+    text = "capture these; CONFIG must come before this option (reddit.subreddits; lists in [streams] stay)"
     group.add_argument("--subreddits", nargs="+", metavar="NAME", help=text)
     text = 'host:port,host:port, or "embedded": a broker in memory, for trials (kafka.bootstrap_servers)'
     group.add_argument("--kafka-servers", metavar="LIST", help=text)

@@ -125,7 +125,7 @@ def _print(report: AuditReport, config: Config, results: Mapping[str, Sampled], 
         print(printable_json(json.dumps(report.document(), indent=2, ensure_ascii=False)), file=out)
         return
     unused = {stream: result.unused for stream, result in results.items()}
-    lines = audit_text(report, config.reddit.subreddits, unused).splitlines()
+    lines = audit_text(report, config.subreddits, unused).splitlines()
     print("\n".join(map(masked, lines)), file=out)
 
 

@@ -71,16 +71,27 @@ def check(
 
 
 def _summary(config: Config) -> str:
-    count = len(config.reddit.subreddits)
-    which = f"{count} subreddit{'' if count == 1 else 's'}"
-    streams = " and ".join(config.streams.enabled)
-    target = f"topic {config.kafka.topic} on {config.kafka.bootstrap_servers}, {config.kafka.delivery}"
-    streams_line = f"  {streams} of {which} → {target}" if streams else "  both streams are off"
+    streams_line = "\n".join(_streams(config)) or "  both streams are off"
     proxies = len(config.scraper.proxies)
     through = f"through {proxies} prox{'y' if proxies == 1 else 'ies'}" if proxies else "without proxies"
     database = masked(show_address(config.database.url))
     scraper = f"  scraper {through} → {database}" if config.scraper.enabled else "  scraper off"
     return "\n".join(filter(None, (streams_line, _cluster(config), scraper)))
+
+
+def _streams(config: Config) -> Iterator[str]:
+    """Yield a line for the streams with the same subreddits and the same topic, and one for `latest`."""
+    alike: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for stream in config.streams.enabled:
+        alike.setdefault((config.subreddits_of(stream), config.kafka.topic_of(stream)), []).append(stream)
+    for (names, topic), streams in alike.items():
+        which = f"{len(names)} subreddit{'' if len(names) == 1 else 's'}"
+        target = f"topic {topic} on {config.kafka.bootstrap_servers}, {config.kafka.delivery}"
+        yield f"  {' and '.join(streams)} of {which} → {target}"
+    if alike and config.kafka.topics.latest:
+        yield f"  newest state of each item → topic {config.kafka.topics.latest}, compacted"
+    if config.kafka.topics.changes:
+        yield f"  later changes → topic {config.kafka.topics.changes}"
 
 
 def _cluster(config: Config) -> str:

@@ -65,7 +65,7 @@ def show_gaps(
     """
     state_dir = config.supervisor.state_dir
     selection = Selection(since, until, frozenset(name.lower() for name in subreddits))
-    cluster, unreadable = read_cluster(cluster_config(config), state_dir, config.reddit.subreddits, now)
+    cluster, unreadable = read_cluster(cluster_config(config), state_dir, config.subreddits, now)
     proofs, code = _read(config, EVERYTHING if cluster is None else cluster.scope, err)
     if unreadable:
         print("\n".join(unreadable), file=err)
@@ -83,7 +83,7 @@ def show_gaps(
     if code is ExitCode.OK and not any(spool_path(state_dir, stream).exists() for stream in stream_names()):
         blocks[-1] = f"No stream has stored anything in {state_dir} yet."
     if cluster is not None:
-        blocks.insert(0, _part_of(cluster, len(config.reddit.subreddits)))
+        blocks.insert(0, _part_of(cluster, len(config.subreddits)))
     print("\n\n".join(filter(None, blocks)), file=out)
     return code
 
@@ -99,10 +99,11 @@ def _part_of(cluster: ClusterStatus, configured: int) -> str:
 
 def _read(config: Config, scope: Scope, err: TextIO) -> tuple[dict[str, StreamProof], ExitCode]:
     """Read the configured streams, and all others that have a spool."""
-    state_dir, subreddits = config.supervisor.state_dir, scope.names(config.reddit.subreddits)
+    state_dir = config.supervisor.state_dir
     proofs: dict[str, StreamProof] = {}
     code = ExitCode.OK
     for stream in stream_names():
+        subreddits = scope.names(config.subreddits_of(stream))
         try:
             reader = SpoolReader.open(state_dir, stream)
             if reader is not None:
@@ -126,7 +127,7 @@ def _problem(
     """Return what is wrong with the selection; empty if nothing is."""
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
         return "--since must not be later than --until"
-    known = {name.lower(): name for name in config.reddit.subreddits}
+    known = {name.lower(): name for name in config.subreddits}
     for proof in proofs:
         known |= {name.lower(): name for gap in proof.gaps for name in gap.subreddits if name.lower() not in known}
     for name in sorted(selection.subreddits - known.keys()):

@@ -6,7 +6,7 @@ from core.config import EMBEDDED, Config
 from core.config.proxies import process_name
 from core.config.slices import monitor_config, publisher_config, scraper_config, stream_config
 from core.spool import spool_path
-from core.stream_kinds import kind_of, stream_names
+from core.stream_kinds import kind_of, spool_names
 from supervisor.processes.child_spec import ChildSpec, Stage
 
 
@@ -56,7 +56,7 @@ def _monitors(config: Config) -> list[ChildSpec]:
 
 def _has_spools(config: Config) -> bool:
     """Return whether streams that are now disabled have left a spool that may still have to be published."""
-    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in stream_names())
+    return any(spool_path(config.supervisor.state_dir, stream).exists() for stream in spool_names())
 
 
 def _scrapers(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:

@@ -19,6 +19,7 @@ from streams.record import make_record
 from streams.reddit.listing_page import parse_page
 from tests.docs.markdown import section, text
 from tests.streams.publisher.deployment import Deployment
+from tests.streams.publisher.spools import ChangesSpool
 from tests.support.brokers import ApacheKafka
 from tests.support.kafka_jars import CLIENTS_POM, KafkaUnavailableError, java_command, kafka_classpath
 from tests.support.kafkajs import KafkaJsUnavailableError, node_modules
@@ -127,6 +128,20 @@ def test_kafkajs(topic: Topic, run: Callable[..., Path]) -> None:
     program = topic.put_in(example("## kafkajs", "javascript"))
     environment = {"NODE_PATH": str(modules), "KAFKAJS_NO_PARTITIONER_WARNING": "1"}
     wait_until_read(run(["node", "-e", program], **environment), topic.lines())
+
+
+def test_the_newest_state_of_each_item(apache_kafka: ApacheKafka, run: Callable[..., Path], tmp_path: Path) -> None:
+    with Deployment(tmp_path, apache_kafka, topics={"latest": ".latest"}) as deployment:
+        changes = ChangesSpool(deployment.state_dir)
+        deployment.start()
+        first, second = deployment.comments.capture(2)
+        deployment.wait_delivered()
+        changes.tombstone(first)
+        changes.close()
+        place = Topic(apache_kafka.bootstrap_servers, deployment.topic, {})
+        program = place.put_in(example("## The newest state of each item", "python"))
+        output = run([sys.executable, "-c", program])
+        wait_until_read(output, {f"newest {first} {first}", f"newest {second} {second}", f"removed {first}"})
 
 
 @pytest.mark.usefixtures("apache_kafka")

@@ -10,7 +10,6 @@ from streams.sinks.kafka.delivery_strategy import DeliveryStrategy, StrategyPart
 from streams.sinks.kafka.kafka_errors import ErrorClass, cause, error_text
 from streams.sinks.kafka.producer import discard
 from streams.sinks.kafka.routing import Routing
-from streams.sinks.kafka.topics import Topic
 
 #: Seconds to wait for reports, or for an answer about the topic, before the next check for new rows.
 _TIMEOUT_S = 0.01
@@ -23,9 +22,8 @@ _FAILURES_TOO_MANY = 5
 class AtLeastOnce(DeliveryStrategy):
     """Sends all records; after a failure, resends in order what has not arrived."""
 
-    def __init__(self, topic: Topic, **parts: Unpack[StrategyParts]) -> None:
+    def __init__(self, **parts: Unpack[StrategyParts]) -> None:
         super().__init__(**parts)
-        self._topic = topic
         #: the classes of the failures: sending pauses until all reports have arrived, then resumes after the position
         self._failures: set[ErrorClass] = set()
         self._ready = False
@@ -33,7 +31,7 @@ class AtLeastOnce(DeliveryStrategy):
         self._sent = self._in_flight = False
 
     def open(self) -> bool:
-        """Create the producer if there is none, and check whether the topic exists."""
+        """Create the producer if there is none, and check whether the topics exist."""
         self._senders.refresh()
         self._senders.begin()
         if self._producer is None and self._clock() >= self._resume_at:
@@ -43,7 +41,7 @@ class AtLeastOnce(DeliveryStrategy):
             self._producer is not None
             and not self._failures
             and self._clock() >= self._resume_at
-            and self._topic.ensure(_TIMEOUT_AWAY_S if self._health.away else _TIMEOUT_S)
+            and self._ensure_topics(_TIMEOUT_AWAY_S if self._health.away else _TIMEOUT_S)
         )
         if self._routing is not None:
             self._routing.take_void()  # nothing is open: what another machine owns now goes there from now on
@@ -64,7 +62,7 @@ class AtLeastOnce(DeliveryStrategy):
 
     def send(self) -> int:
         """Send a batch from each source."""
-        sent = self._senders.send_batch(self._active_producer, self._topic.name)
+        sent = self._senders.send_batch(self._active_producer)
         self._sent = sent > 0
         return sent
 
@@ -96,13 +94,14 @@ class AtLeastOnce(DeliveryStrategy):
     def _idle_result(self, *, saved: bool) -> RoundResult:
         waiting = not self._ready and self._senders.backlog() > 0
         self._check_outage(waiting=waiting)
-        if self._topic.request_pending:
+        if self._topics.request_pending:
             return RoundResult.BUSY
-        return RoundResult.BLOCKED if waiting or not saved else RoundResult.IDLE
+        held = bool(self._senders.absent) and self._senders.backlog() > 0
+        return RoundResult.BLOCKED if waiting or held or not saved else RoundResult.IDLE
 
     def _check_outage(self, *, waiting: bool) -> None:
         if self._health.check_outage(waiting=waiting):
-            self._topic.missing()  # it may be: check again
+            self._topics.missing()  # they may be: check again
 
     def _take_reports(self, producer: Producer) -> None:
         arrived = self._senders.collect()
@@ -112,13 +111,13 @@ class AtLeastOnce(DeliveryStrategy):
         elif len(producer):
             self._check_outage(waiting=True)
         classes = self._senders.classify_failures()
-        if self._health.stuck(answered=self._topic.exists):
+        if self._health.stuck(answered=self._topics.any_exists):
             self._replace_producer("Kafka answers other requests, but not this producer's")
         elif self._health.fatal is not None or ErrorClass.FATAL in classes:
             self._replace_producer("it has a fatal error")
         elif ErrorClass.TOPIC in classes:
-            self._topic.missing()
-            self._replace_producer("the topic no longer exists")
+            self._topics.missing()
+            self._replace_producer("a topic no longer exists")
         else:
             self._failures |= classes
         if self._failures and not len(producer):

@@ -14,12 +14,14 @@ from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import KafkaSettings
 from streams.sinks.kafka.routing import Routing
+from streams.sinks.kafka.topic_set import TopicSet
 
 
 class StrategyParts(TypedDict):
     """The parts that every delivery strategy uses."""
 
     settings: KafkaSettings
+    topics: TopicSet
     senders: KafkaSpoolSenders
     writer: PositionWriter
     health: KafkaHealth
@@ -39,6 +41,7 @@ class DeliveryStrategy(Sink, ABC):
         self,
         *,
         settings: KafkaSettings,
+        topics: TopicSet,
         senders: KafkaSpoolSenders,
         writer: PositionWriter,
         health: KafkaHealth,
@@ -49,6 +52,7 @@ class DeliveryStrategy(Sink, ABC):
         routing: Routing | None = None,
     ) -> None:
         self._settings = settings
+        self._topics = topics
         self._senders = senders
         self._writer = writer
         self._health = health
@@ -87,14 +91,28 @@ class DeliveryStrategy(Sink, ABC):
     @abstractmethod
     def _disconnect(self, seconds: float) -> None: ...
 
+    def _ensure_topics(self, seconds: float) -> bool:
+        """Check the topics that something goes to, at most `seconds` for each; return whether records can be sent."""
+        self._topics.ensure(self._senders.topic_groups(), seconds)
+        return self._topics_ready()
+
+    def _topics_ready(self) -> bool:
+        """Have the senders whose topics are missing wait; return whether the others, if there are any, can send."""
+        groups = self._senders.topic_groups()
+        self._senders.absent = absent = self._topics.absent({name for group in groups for name in group})
+        return not groups or any(absent.isdisjoint(group) for group in groups)
+
     def backlog(self) -> int:
         """Return the number of records that are captured and not yet in Kafka."""
         return self._senders.backlog()
 
     @property
     def held(self) -> bool:
-        """Whether Kafka is reachable and currently refuses records."""
-        return self._health.held
+        """Whether Kafka is reachable and currently refuses records, or the topics of all that wait for delivery."""
+        if self._health.held:
+            return True
+        senders = self._senders
+        return not self._health.away and self._topics.refused(senders.absent) and not senders.can_deliver()
 
     @property
     def _active_producer(self) -> Producer:

@@ -45,12 +45,13 @@ class ExactlyOnce(DeliveryStrategy):
 
     def __init__(
         self,
-        topics: tuple[Topic, Topic],
+        positions: Topic,
         make_reader: Callable[[KafkaSettings, set[str]], CommittedPositionReader] = CommittedPositionReader,
         **parts: Unpack[StrategyParts],
     ) -> None:
         super().__init__(**parts)
-        self._topics = topics
+        #: the topic of the positions, written with the records
+        self._positions = positions
         self._make_reader = make_reader
         self._position_reader: CommittedPositionReader | None = None
         #: the sources whose committed position was read since the last init_transactions
@@ -95,8 +96,9 @@ class ExactlyOnce(DeliveryStrategy):
             waiting=self._in_transaction or (result is not RoundResult.IDLE and self._senders.backlog() > 0)
         ):
             self._recheck_topics()  # they may be: check again
-        exist = [topic.ensure(0.0) for topic in self._topics]  # in every phase, so that a stuck one is noticed too
-        if self._producer is not None and self._health.stuck(answered=all(exist)):
+        self._ensure_topics(0.0)  # in every phase, so that a stuck one is noticed too
+        answered = self._positions.ensure(0.0) and (self._topics.any_exists or not self._senders.topic_groups())
+        if self._producer is not None and self._health.stuck(answered=answered):
             self._replace_producer("Kafka answers other requests, but not this producer's")
         return result if saved or result is not RoundResult.IDLE else RoundResult.BLOCKED
 
@@ -128,9 +130,10 @@ class ExactlyOnce(DeliveryStrategy):
         """Read the last committed positions from their topic: the local file may lag by one transaction."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
-        exists = [topic.ensure(_CALL_S / 4) for topic in self._topics]
-        if not all(exists):
-            return RoundResult.BUSY if any(topic.request_pending for topic in self._topics) else RoundResult.BLOCKED
+        exist = [self._positions.ensure(_CALL_S / 4), self._ensure_topics(_CALL_S / 4)]
+        if not all(exist):
+            pending = self._positions.request_pending or self._topics.request_pending
+            return RoundResult.BUSY if pending else RoundResult.BLOCKED
         if self._position_reader is None:
             self._position_reader = self._make_reader(self._settings, {sender.source_id for sender in self._senders})
         try:
@@ -157,7 +160,7 @@ class ExactlyOnce(DeliveryStrategy):
         """Begin a transaction with the spools' records, if there are any."""
         if self._clock() < self._resume_at:
             return RoundResult.BLOCKED
-        if not all(topic.exists for topic in self._topics) or not self._all_positions_read():
+        if not (self._positions.exists and self._topics_ready() and self._all_positions_read()):
             self._phase = self._read_positions
             return RoundResult.BUSY
         if not self._senders.pending() and not (self._routing is not None and self._routing.due):
@@ -182,7 +185,7 @@ class ExactlyOnce(DeliveryStrategy):
 
     def _add_batch(self) -> int:
         before = self._senders.sent_bytes
-        count = self._senders.send_batch(self._active_producer, self._settings.topic)
+        count = self._senders.send_batch(self._active_producer)
         self._size.add(count, self._senders.sent_bytes - before)
         return count
 
@@ -193,6 +196,8 @@ class ExactlyOnce(DeliveryStrategy):
         classes = self._senders.classify_failures()
         if classes:
             self._fail(classes, answered=classes == {ErrorClass.REFUSED})
+        elif not self._senders.complete(self._active_producer):
+            return RoundResult.BUSY  # a copy that did not fit before: it belongs to this transaction
         elif not self._writer.letters_kept:
             return RoundResult.BLOCKED  # a position must not pass a dead letter that is not yet on disk
         elif not len(self._active_producer):
@@ -323,8 +328,8 @@ class ExactlyOnce(DeliveryStrategy):
         self._phase = self._connect
 
     def _recheck_topics(self) -> None:
-        for topic in self._topics:
-            topic.missing()
+        self._positions.missing()
+        self._topics.missing()
 
     def _close_reader(self) -> None:
         if self._position_reader is not None:

@@ -189,10 +189,13 @@ class KafkaHealth:
             details["times"] = times
         self._log.error(event, error=error.name(), text=error_text(error), **details)
 
-    def hold(self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None) -> None:
+    def hold(
+        self, error: KafkaError, clock_offset: float | None = None, cause: Cause | None = None, topic: str | None = None
+    ) -> None:
         """Record that Kafka refuses, not because of the record: log the cause once, and store it for the monitor.
 
         `clock_offset`: Reddit's clock minus this machine's in seconds, if known. `cause`: what the error lacks.
+        `topic`: the one whose records are refused, if known.
         """
         now = self._clock()
         if not self.held:
@@ -205,7 +208,12 @@ class KafkaHealth:
             self._mark.refused(cause.text)
         if self.times(f"delivery_held {error.name()}"):
             self._log.error(
-                "delivery_held", cause=cause.text, error=error.name(), text=error_text(error), hint=cause.hint
+                "delivery_held",
+                cause=cause.text,
+                error=error.name(),
+                text=error_text(error),
+                topic=topic,
+                hint=cause.hint,
             )
 
     def refused(self, reason: str) -> None:

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from core.config.kafka_properties import Property
 from core.errors import PermanentError, TransientError
+from streams.sinks.kafka.destinations import Destinations
 from streams.sinks.kafka.kafka_errors import cause, error_text
 from streams.sinks.kafka.kafka_health import KafkaHealth
 
@@ -51,7 +52,7 @@ _CONNECTION = (
 class KafkaSettings:
     """The settings of the publisher's Kafka clients."""
 
-    topic: str
+    destinations: Destinations
     #: the topic of exactly-once's positions, written in the same transaction as the records
     positions_topic: str
     producer: Properties
@@ -65,9 +66,11 @@ def combine_settings(
     topic: str,
     overrides: Mapping[str, Property],
     transactional_id: str | None = None,
+    destinations: Destinations | None = None,
 ) -> KafkaSettings:
     """Combine the properties: the defaults, then the user's, then what the delivery guarantee requires.
 
+    `topic` is the base of the names of other topics; without `destinations` it is the topic of all records.
     A `transactional_id` makes the producer transactional. (Properties that contradict the guarantee are rejected when
     the configuration is read; see core.config.kafka_properties.)
     """
@@ -77,7 +80,7 @@ def combine_settings(
     reach: Properties = {"bootstrap.servers": bootstrap_servers}
     connection = {key: value for key, value in overrides.items() if key.startswith(_CONNECTION)}
     return KafkaSettings(
-        topic=topic,
+        destinations=destinations or Destinations({}, topic),
         positions_topic=f"{topic}.positions",
         producer=_DEFAULTS | promise | dict(overrides) | reach | _GUARANTEES | reports,
         connection={"client.id": _DEFAULTS["client.id"]} | connection | reach,

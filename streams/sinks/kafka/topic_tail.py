@@ -110,7 +110,7 @@ _PORTION = 1000
 
 
 class TailReader:
-    """Reads the committed records, up to the ends of the partitions.
+    """Reads the committed records of one topic, up to the ends of its partitions.
 
     `read` works in short calls until it is done; `items` holds the result.
     """
@@ -118,6 +118,7 @@ class TailReader:
     def __init__(
         self,
         settings: KafkaSettings,
+        topic: str,
         streams: Collection[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -130,7 +131,7 @@ class TailReader:
         self.streams = frozenset(stream_names() if streams is None else streams)
         #: the streams that may have records below what was read
         self.unseen: frozenset[str] = frozenset()
-        self._topic = settings.topic
+        self._topic = topic
         self._clock = clock
         self._deadline = 0.0
         self._partitions: list[int] | None = None

@@ -24,7 +24,10 @@ BROKERS_CHOICE = -1
 
 
 class Topic:
-    """One topic. `ensure` never waits longer than its argument; a later call returns the answer to its request."""
+    """One topic. `ensure` never waits longer than its argument; a later call returns the answer to its request.
+
+    `essential` returns whether nothing can be sent while the topic is missing: then Kafka counts as refusing.
+    """
 
     def __init__(
         self,
@@ -37,8 +40,12 @@ class Topic:
         random: Callable[[], float],
         partitions: int = BROKERS_CHOICE,
         settings: Mapping[str, str] | None = None,
+        essential: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = name
+        self._essential = essential
+        #: whether Kafka answered the last request about it with a refusal
+        self.refused = False
         self.exists = False
         self._connection = connection
         self._health = health
@@ -126,11 +133,12 @@ class Topic:
             self._found()
             return
         if error.code() == KafkaError.TOPIC_EXCEPTION:
-            raise PermanentError(f"Kafka rejects the topic name {self.name!r}: change kafka.topic")
+            raise PermanentError(f"Kafka rejects the topic name {self.name!r}: change kafka.topic or kafka.topics")
         self._next_try = self._clock() + self._retries.fail()
         if error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
             return  # the broker is unreachable: KafkaHealth logs that
-        if classify(error) is ErrorClass.HOLD:
+        self.refused = classify(error) is ErrorClass.HOLD
+        if self.refused and self._essential():
             missing = Cause(
                 f"the topic {self.name} does not exist and cannot be created: {error_text(error)}", _MANUALLY
             )
@@ -142,7 +150,7 @@ class Topic:
 
     def _found(self) -> None:
         self.exists = self._was_there = True
-        self._doubtful = False
+        self._doubtful = self.refused = False
         self._retries.succeed()
         self._admin = None  # its threads and connections are no longer needed
 

@@ -47,7 +47,8 @@ def _reading(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     lag: dict[str, Value] = {name: flow.lag_s for name, flow in sample.flow.streams.items()}
     text = "Seconds from an item's creation at Reddit to its capture, median of the newest"
     yield from gauges("reddit_capture_lag_seconds", text, "stream", lag)
-    reads = {} if sample.stands_by else sample.streams  # a machine that stands by reads nothing on purpose
+    # a stream whose subreddits are all on other machines reads nothing on purpose
+    reads = {name: one for name, one in sample.streams.items() if sample.reads(config, name)}
     text = "Seconds since the stream last read its listing completely; recorded every 15 s in a quiet stream"
     polled: dict[str, Value] = {name: _age(sample, one.polled_at) for name, one in reads.items()}
     yield from gauges("reddit_last_poll_age_seconds", text, "stream", polled)
@@ -90,8 +91,8 @@ def _proof(sample: Sample, config: MonitorConfig) -> Iterator[Metric]:
     """Yield the metrics of what is proven."""
     if sample.stands_by:
         return
-    names = sample.subreddits(config)
-    proofs = {name: sample.streams[name].proof(names) for name in config.streams if name in sample.streams}
+    streams = [name for name in config.streams if name in sample.streams and sample.reads(config, name)]
+    proofs = {name: sample.streams[name].proof(sample.subreddits(config, name)) for name in streams}
     text = "created_utc up to which every configured subreddit is proven or in a gap; absent while one never was"
     moments: dict[str, Value] = {name: proof.proven_until for name, proof in proofs.items()}
     yield from gauges("reddit_proven_until_seconds", text, "stream", moments)
@@ -155,8 +156,11 @@ def _spools(sample: Sample) -> Iterator[Metric]:
 
 def _kafka(sample: Sample, counters: MonotonicCounters) -> Iterator[Metric]:
     flow = sample.flow
-    text = "Records that Kafka acknowledged"
+    text = "Records that Kafka acknowledged, each once, however many topics have it"
     yield from counter("kafka_published_total", text, counters.follow(("published",), flow.published))
+    latest = {(kind,): counters.follow(("latest", kind), flow.latest.get(kind, 0)) for kind in ("record", "tombstone")}
+    text = "Newest states of items and tombstones that the topic `latest` acknowledged; none without such a topic"
+    yield from labelled_counters("kafka_latest_total", text, ["kind"], latest)
     text = "Failed deliveries and outages; the records are sent again, so none is lost"
     yield from counter("kafka_errors_total", text, counters.follow(("errors",), flow.errors))
     text = "Acknowledged records that Kafka takes only without `reddit`, with which they are too large"

@@ -42,11 +42,15 @@ def streams(
     for name in config.streams:
         if sample.running_since(name) is None or name not in sample.streams or name in sample.unreadable_streams:
             continue
+        if not sample.reads(config, name):
+            continue
         stream = sample.streams[name]
         if stream.progress_at is None:
             yield ActiveProblem("stream_silent", name, f"{name} has not read its listing yet. {_see(config, name)}")
         elif sample.now - max(stream.progress_at, blocked_at or 0.0) > longest_silence(config):
-            all_absent = {one.lower() for one in sample.subreddits(config)} <= {one.lower() for one in stream.absent}
+            all_absent = {one.lower() for one in sample.subreddits(config, name)} <= {
+                one.lower() for one in stream.absent
+            }
             why = "none of its subreddits can be read" if all_absent else "its requests to Reddit fail"
             text = f"{name} captures nothing: {why}. {_see(config, name)}"
             yield ActiveProblem("stream_silent", name, text, stream.progress_at)
@@ -128,7 +132,7 @@ def behind(sample: Sample, config: MonitorConfig) -> Iterator[ActiveProblem]:
         stream = sample.streams.get(name)
         if stream is None or sample.running_since(name) is None or stream.progress_at is None or quota_is_out(sample):
             continue
-        proof = stream.proof(sample.subreddits(config))
+        proof = stream.proof(sample.subreddits(config, name))
         unread_s = proof.unread_s(sample.now)
         if unread_s is not None and unread_s > patience >= sample.now - stream.progress_at:
             late = [

@@ -64,14 +64,21 @@ class Sample:
         """The cluster; None: this is the only machine."""
         return self.status.cluster
 
-    def subreddits(self, config: MonitorConfig) -> tuple[str, ...]:
-        """Return the configured subreddits that this machine captures."""
-        return config.subreddits if self.cluster is None else self.cluster.subreddits
+    def subreddits(self, config: MonitorConfig, stream: str) -> tuple[str, ...]:
+        """Return the configured subreddits that a stream of this machine captures."""
+        own = config.lists.get(stream)
+        if self.cluster is None:
+            return config.subreddits if own is None else own
+        return self.cluster.subreddits if own is None else self.cluster.scope.names(own)
 
     @property
     def stands_by(self) -> bool:
         """Whether the cluster has given this machine no subreddits: its streams read nothing, and nothing is wrong."""
         return self.cluster is not None and not self.cluster.subreddits
+
+    def reads(self, config: MonitorConfig, stream: str) -> bool:
+        """Return whether a stream has something to read here: in a cluster its subreddits may be on other machines."""
+        return self.cluster is None or bool(self.subreddits(config, stream))
 
     @property
     def waiting(self) -> int:

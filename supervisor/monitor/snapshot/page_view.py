@@ -89,7 +89,7 @@ def _process(row: dict[str, Any], mask: Mask) -> dict[str, Any]:
 
 def _stream(name: str, sample: Sample, config: MonitorConfig, history: History, mask: Mask) -> dict[str, Any]:
     flow, stream = sample.flow.streams[name], sample.streams[name]
-    proof = stream.proof(sample.subreddits(config))
+    proof = stream.proof(sample.subreddits(config, name))
     shares, unread_s = proof.shares(sample.now), proof.unread_s(sample.now)
     captured, published = history.rates().get(name, (0.0, 0.0))
     recent = [gap for gap in reversed(stream.gaps) if gap.end is None or gap.end >= shares.start]

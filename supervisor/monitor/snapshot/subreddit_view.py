@@ -31,7 +31,8 @@ def subreddit_search(sample: Sample, config: MonitorConfig, mask: Callable[[str]
     def standings() -> Standings:
         streams = {name: sample.streams[name] for name in config.streams if name in sample.streams}
         parts = {
-            name: StreamStanding(one.proof(sample.subreddits(config)), one.absent) for name, one in streams.items()
+            name: StreamStanding(one.proof(sample.subreddits(config, name)), one.absent)
+            for name, one in streams.items()
         }
         return Standings.of(parts, sample.now, longest_silence(config.max_poll_interval))
 

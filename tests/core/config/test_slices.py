@@ -53,6 +53,10 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "kafka.topic": ("x", {"publisher", "monitor"}),
     "kafka.delivery": ("exactly_once", {"publisher", "monitor"}),
     "kafka.producer": ({"linger.ms": 5}, {"publisher", "monitor"}),
+    "kafka.topics.submissions": ("x", {"publisher", "monitor"}),
+    "kafka.topics.comments": ("x", {"publisher", "monitor"}),
+    "kafka.topics.changes": ("x", {"publisher"}),
+    "kafka.topics.latest": ("x", {"publisher", "monitor"}),
     "cluster.enabled": (True, STREAMS | {"publisher", "monitor"}),
     "cluster.group": ("x", set()),  # nothing while the cluster is off
     "cluster.instance": ("x", set()),
@@ -103,6 +107,8 @@ def slices(config: Config) -> dict[str, ProcessConfig]:
 
 def with_key(key: str, value: object) -> Config:
     table, _, leaf = key.partition(".")
+    if "." in leaf:
+        value, leaf = replace(BASE.kafka.topics, **{leaf.partition(".")[2]: str(value)}), "topics"
     return replace(BASE, **{table: replace(getattr(BASE, table), **{leaf: value})})
 
 
@@ -129,6 +135,15 @@ def test_in_a_cluster_its_keys_concern_streams_publisher_and_monitor(key: str) -
     before, after = slices(base), slices(replace(base, **{table: replace(getattr(base, table), **{leaf: value})}))
     changed = {name for name in before if before[name] != after[name]}
     assert changed - SCRAPERS == STREAMS | {"publisher", "monitor"}
+
+
+def test_a_list_of_one_stream_concerns_that_stream_and_the_monitor() -> None:
+    before, after = slices(BASE), slices(with_key("streams.comments", ("Bitcoin", "x")))
+    assert {name for name in before if before[name] != after[name]} == {"comments", "monitor"}
+    base = replace(BASE, cluster=ClusterSection(enabled=True))
+    before, after = slices(base), slices(replace(base, streams=replace(base.streams, comments=("Bitcoin", "x"))))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"comments", "monitor", "publisher"}, "the publisher divides the subreddits among the machines"
 
 
 def test_a_machine_without_a_name_is_named_by_its_host_and_directory() -> None:

@@ -85,3 +85,13 @@ def test_gaps_that_are_not_repaired_and_concern_many_rank_first() -> None:
         filled,
         repaired,
     ]
+
+
+def test_a_stream_says_nothing_about_subreddits_that_it_does_not_capture() -> None:
+    streams = {
+        "submissions": StreamStanding(StreamProof(("Alpha", "beta"), WELL)),
+        "comments": StreamStanding(StreamProof(("Alpha",), {"alpha": NOON - 30.0})),
+    }
+    found = {one.name: one for one in Standings.of(streams, NOON, MAX_AGE).all}
+    assert found["Alpha"].proven_until == NOON - 30.0
+    assert (found["beta"].proven_until, found["beta"].behind) == (NOON - 10.0, False)

@@ -161,3 +161,19 @@ def test_items_of_a_collective_listing_are_seeded_with_its_shard() -> None:
     assert partition.names("comments", "t1") == [Name("t1_a", "*")]
     ledger.forget({shard})
     assert not ledger.due(set())
+
+
+def test_a_stream_with_subreddits_of_its_own_has_their_states_and_no_others() -> None:
+    here, other = OURS[0], OURS[1]
+    lists = {"submissions": (other,), "comments": (here,)}
+    ledger = ShardLedger(CONFIG, (here, other), "id-1", "state", lists=lists, clock=lambda: 100.0)
+    change = StateChange(
+        proven_until={here.lower(): 50.0, other.lower(): 70.0}, shards={SHARD: ShardNote("term-1", 7, 3)}
+    )
+    cursor = {key: text for key, text in rows_of(change.entries()).items() if text is not None}
+    ledger.delivered("comments", SpoolState("spool-1", 1, 10, cursor, ()))
+    terms = {(SHARD, "comments"): Term("term-1", "spool-1", with_state=True)}
+    (_, state) = ledger.writes({SHARD}, terms, {"comments": "spool-1"}, in_transaction=True)
+    ledger.committed()
+    assert list(json.loads(state.value)["proven_until"]) == [here.lower()]
+    assert ledger.proven_until(SHARD) == 50.0

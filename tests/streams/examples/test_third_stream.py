@@ -1,7 +1,9 @@
 """A third stream is one entry in the table: it is captured, spooled, published and shown like the others."""
 
+import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from core.config import Config, SupervisorSection
+from core.config.sections import StreamsSection
 from core.config.slices import status_config
 from core.errors import PermanentError
 from core.spool import Batch, Record, SpoolWriter
@@ -17,7 +20,7 @@ from core.spool.stream_state import Origin, StateChange
 from core.status.statistics_block import Meter, render
 from core.status.stream_stats import read_flow
 from core.status.system_status import read_status
-from core.stream_kinds import StreamKind, kind_of, register, stream_names
+from core.stream_kinds import StreamKind, kind_of, register, spool_names, stream_names
 from streams.capture.coverage import Coverage
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
@@ -26,6 +29,7 @@ from streams.record import make_record
 from streams.reddit.listing_page import Item, listing_path, parse_page
 from streams.sinks.base import RoundResult
 from streams.sinks.spool_senders import SpoolSender, SpoolSenders
+from supervisor.cli.gaps import show_gaps
 from supervisor.runtime.topology import topology
 from tests.streams.capture.world import envelope
 from tests.streams.examples.json_lines import JsonLinesSink
@@ -96,6 +100,32 @@ def test_a_kind_without_a_listing_has_records_of_its_own() -> None:
             listing_path(["Bitcoin"], "edits")
     with pytest.raises(ValueError, match="already"), register(kind_of("comments")):
         pass
+
+
+def test_a_spool_of_a_kind_without_a_listing_is_delivered_and_shown_as_no_stream(tmp_path: Path) -> None:
+    meter = Meter(tmp_path)
+    with SpoolWriter(tmp_path, "changes") as spool:
+        spool.commit(Batch(records=[Record(b"t3_a", b"{}", "reddit.change.v1")]))
+        writer = PositionWriter(lambda known: _store(tmp_path, known), LOG, lambda: 0.0)
+        senders = SpoolSenders(
+            "files", SpoolSender, state_dir=tmp_path, writer=writer, log=LOG, clock=iter(range(9)).__next__
+        )
+        senders.refresh()
+        assert senders.backlog() == 1
+        assert [len(rows) for _, rows in senders.take()] == [1], "no survey of the topic"
+    assert "changes" in spool_names()
+    assert "changes" not in stream_names()
+    config = Config(supervisor=SupervisorSection(state_dir=tmp_path, log_dir=tmp_path / "logs"))
+    assert list(read_status(status_config(config), NOON).document()["streams"]) == ["submissions", "comments"]
+    assert list(read_flow(tmp_path, (), 100, NOON).streams) == []
+    assert "hanges" not in render(meter.read())
+    assert meter.read().queue_size == 0
+    out = io.StringIO()
+    show_gaps(config, NOON, as_json=True, out=out, err=io.StringIO())
+    assert list(json.loads(out.getvalue())["proven_until"]) == ["submissions", "comments"]
+    off = replace(config, streams=StreamsSection(submissions=False, comments=False))
+    assert "publisher" in [child.name for child in topology(off)], "it delivers what is left"
+    writer.close()
 
 
 def test_every_stream_of_the_configuration_is_in_the_table() -> None:

@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from core.config import Config, KafkaSection, SupervisorSection
 from core.config.kafka_properties import Property
+from core.config.sections import TopicsSection
 from core.config.slices import log_config, publisher_config
 from core.spool.committed_positions import read_positions, read_publisher_counters
 from supervisor.processes.child_spec import ChildSpec, Stage
@@ -33,8 +35,15 @@ class Deployment:
     """One state directory, its spools, and the publisher that runs on them, any number of times."""
 
     def __init__(
-        self, directory: Path, broker: Broker, *, delivery: str = "at_least_once", **producer: Property
+        self,
+        directory: Path,
+        broker: Broker,
+        *,
+        delivery: str = "at_least_once",
+        topics: Mapping[str, str] = MappingProxyType({}),
+        **producer: Property,
     ) -> None:
+        """`topics`: for each kind the ending of its topic's name."""
         self.broker = broker
         self.topic = new_topic()
         self.state_dir = directory / "state"
@@ -45,6 +54,7 @@ class Deployment:
                 bootstrap_servers=broker.bootstrap_servers,
                 topic=self.topic,
                 delivery=delivery,
+                topics=TopicsSection(**{kind: f"{self.topic}{ending}" for kind, ending in topics.items()}),
                 producer={"compression.type": "gzip", **properties},
             ),
             supervisor=SupervisorSection(state_dir=self.state_dir, log_dir=self.log_dir),
@@ -97,6 +107,10 @@ class Deployment:
         positions = read_positions(self.state_dir)
         return sum(spool.writer.last_seq() - positions.get(spool.writer.spool_id, 0) for spool in self.spools)
 
+    def position(self, spool_id: str) -> int:
+        """Return up to where this spool is delivered."""
+        return read_positions(self.state_dir).get(spool_id, 0)
+
     def wait_delivered(self, timeout: float = PATIENCE) -> None:
         wait_until(lambda: self.backlog() == 0, timeout, "the position to reach the end of the spools")
 
@@ -114,8 +128,9 @@ class Deployment:
     def wait_said(self, event: str, timeout: float = PATIENCE) -> dict[str, Any]:
         return wait_until(lambda: self.said(event), timeout, f"the log to say {event!r}")[0]
 
-    def records(self) -> list[Record]:
-        return read_topic(self.broker.bootstrap_servers, self.topic)
+    def records(self, ending: str = "") -> list[Record]:
+        """Read the topic, or another one whose name has this ending."""
+        return read_topic(self.broker.bootstrap_servers, f"{self.topic}{ending}")
 
     @property
     def spools(self) -> tuple[FilledSpool, FilledSpool]:

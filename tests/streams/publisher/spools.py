@@ -46,6 +46,31 @@ class FilledSpool:
         self.close()
 
 
+class ChangesSpool:
+    """The spool of later changes: events, newest states of items, tombstones."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.writer = SpoolWriter(state_dir, "changes")
+
+    def event(self, *keys: str) -> None:
+        """Append an event for each key."""
+        self._append([Record(key.encode(), value_of(key, 10), "reddit.change.v1") for key in keys])
+
+    def state(self, *keys: str, size: int = 20) -> None:
+        """Append the newest state of each item."""
+        self._append([Record(key.encode(), value_of(key, size), "reddit.comment.v1") for key in keys])
+
+    def tombstone(self, *keys: str) -> None:
+        """Append a tombstone for each item."""
+        self._append([Record(key.encode(), b"", "reddit.comment.v1") for key in keys])
+
+    def _append(self, records: list[Record]) -> None:
+        self.writer.commit(Batch(records=records))
+
+    def close(self) -> None:
+        self.writer.close()
+
+
 def value_of(key: str, size: int = 100, reddit: int = 0) -> bytes:
     """Make the value of such a record."""
     own = {"fullname": key, "text": "x" * size}

@@ -1,7 +1,7 @@
 """A publisher with everything real but the broker: a producer that does as the test tells it, and a clock by hand."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import KAFKA, PublisherStore
 from streams.sinks.base import Retries, RoundResult, drive
 from streams.sinks.kafka.at_least_once import AtLeastOnce
+from streams.sinks.kafka.destinations import Destinations
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import KafkaSettings, combine_settings
@@ -26,8 +27,10 @@ class Sent:
     """A record that the producer was given."""
 
     key: str
-    value: bytes
+    value: bytes  # b"" for a tombstone
     headers: dict[str, str]
+    topic: str
+    tombstone: bool
     report: Callable[[KafkaError | None, Any], None]
 
 
@@ -48,23 +51,24 @@ class StagedProducer:
         self.fatal: KafkaError | None = None
         self._reports: list[tuple[Sent, KafkaError | None]] = []
 
-    def produce(self, _topic: str, value: bytes, key: bytes, *rest: Any) -> None:
+    def produce(self, topic: str, value: bytes | None, key: bytes, *rest: Any) -> None:
         _partition, report, _callback, _timestamp, headers = rest
         if error := self.refuses.get(key.decode()):
             raise KafkaException(error)
-        if len(value) >= self.too_large:
+        size = len(value or b"")
+        if size >= self.too_large:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         queued = sum(len(record.value) for record in self.flying)
-        if len(self.flying) >= self.capacity or queued + len(value) > self.queue_bytes:
+        if len(self.flying) >= self.capacity or queued + size > self.queue_bytes:
             raise BufferError("queue full")
-        record = Sent(key.decode(), value, dict(headers), report)
+        record = Sent(key.decode(), value or b"", dict(headers), topic, value is None, report)
         self.sent.append(record)
         self.flying.append(record)
 
-    def report(self, keys: list[str], error: KafkaError | None = None) -> None:
-        """Have the reports of these records come with the next poll."""
+    def report(self, keys: list[str], error: KafkaError | None = None, topic: str = "") -> None:
+        """Have the reports of these records (in a topic) come with the next poll."""
         for key in keys:
-            record = next(record for record in self.flying if record.key == key)
+            record = next(record for record in self.flying if record.key == key and topic in ("", record.topic))
             self.flying.remove(record)
             self._reports.append((record, error))
 
@@ -96,7 +100,6 @@ class StagedProducer:
 class PresentTopic:
     """A topic that is there until someone says otherwise; then it is made again at once."""
 
-    name = "posts"
     request_pending = False
 
     def __init__(self) -> None:
@@ -110,13 +113,43 @@ class PresentTopic:
         self.losses += 1
 
 
+class PresentTopics:
+    """The topics of the records: all are there but those that the test takes away."""
+
+    request_pending = False
+
+    def __init__(self) -> None:
+        self.losses = 0
+        self.gone: set[str] = set()
+        self.refuses = False
+        #: whether Kafka answers questions about them
+        self.any_exists = True
+        #: every topic that was asked for
+        self.wanted: set[str] = set()
+
+    def ensure(self, groups: Sequence[tuple[str, ...]], _patience: float) -> None:
+        self.wanted.update(name for group in groups for name in group)
+
+    def absent(self, names: Iterable[str]) -> frozenset[str]:
+        return frozenset(self.gone.intersection(names))
+
+    def refused(self, names: Iterable[str]) -> bool:
+        return self.refuses and bool(self.absent(names))
+
+    def missing(self) -> None:
+        self.losses += 1
+
+
 class Stage:
     """An at-least-once sink on `state_dir`, with one staged producer after the other."""
 
-    def __init__(self, state_dir: Path, sinks: tuple[str, ...] = (KAFKA,)) -> None:
+    def __init__(
+        self, state_dir: Path, sinks: tuple[str, ...] = (KAFKA,), destinations: Destinations | None = None
+    ) -> None:
+        destinations = destinations or Destinations({}, "posts")
         self.now = 1000.0
         self.producers: list[StagedProducer] = []
-        self.topic = PresentTopic()
+        self.topics = PresentTopics()
         self.capacity = 10_000
         clock = lambda: self.now  # noqa: E731
         self.writer = PositionWriter(
@@ -124,10 +157,16 @@ class Stage:
         )
         self.health = KafkaHealth(LOG, self.writer, "broker:9092", clock, OutageMark(state_dir))
         self.senders = KafkaSpoolSenders(
-            state_dir=state_dir, writer=self.writer, log=LOG, clock=clock, health=self.health, message_max_bytes=1000
+            state_dir=state_dir,
+            writer=self.writer,
+            log=LOG,
+            clock=clock,
+            health=self.health,
+            message_max_bytes=1000,
+            destinations=destinations,
         )
         self.sink = AtLeastOnce(
-            self.topic,  # type: ignore[arg-type]
+            topics=self.topics,  # type: ignore[arg-type]
             settings=combine_settings("broker:9092", "posts", {}),
             senders=self.senders,
             writer=self.writer,

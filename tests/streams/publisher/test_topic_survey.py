@@ -3,7 +3,7 @@
 # ruff: noqa: SLF001  librdkafka's own error codes are spelled with an underscore; they are public
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from core.spool import Batch, Record, SpoolWriter
 from core.spool.predecessor import TopicEnds, read_ends
 from streams.publisher.topic_survey import Survey
 from streams.sinks.base import Retries
-from streams.sinks.kafka.producer import combine_settings
+from streams.sinks.kafka.destinations import Destinations
+from streams.sinks.kafka.producer import KafkaSettings, combine_settings
 from streams.sinks.kafka.topic_tail import TailReader, TopicItem
 from tests.streams.publisher.deployment import new_topic
 from tests.streams.publisher.stage import LOG, Stage
@@ -65,16 +66,21 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     stage.close()
 
 
-def survey(stage: Stage, script: Script) -> Survey:
+def survey(
+    stage: Stage,
+    script: Script,
+    make_reader: Callable[[KafkaSettings, str, Collection[str]], Script] | None = None,
+    destinations: Destinations | None = None,
+) -> Survey:
     return Survey(
-        combine_settings("broker:9092", "posts", {}),
+        combine_settings("broker:9092", "posts", {}, None, destinations),
         stage.senders,
         stage.writer,
         LOG,
         retries=Retries(0.2, 10.0, lambda: 0.5),
         clock=lambda: stage.now,
         wall=lambda: NOW,
-        make_reader=lambda _settings, _streams: script,
+        make_reader=make_reader or (lambda _settings, _topic, _streams: script),
     )
 
 
@@ -166,7 +172,7 @@ class TestTail:
 
     @staticmethod
     def read(tansu: TansuBroker, topic: str) -> TailReader:
-        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}))
+        reader = TailReader(combine_settings(tansu.bootstrap_servers, topic, {}), topic)
         wait_until(lambda: reader.read(0.2), what="the topic to be read")
         reader.close()
         return reader
@@ -245,3 +251,25 @@ def test_a_publisher_that_stops_bounds_the_wait(stage: Stage, spool: SpoolWriter
     stage.now += 20.0
     asked.step(-1.0)
     assert script.waits[-2:] == [0.2, 0.01]
+
+
+def test_each_stream_is_looked_for_in_its_own_topic(tmp_path: Path, spool: SpoolWriter) -> None:
+    destinations = Destinations({"comments": "c", "submissions": "s"}, "posts", "latest")
+    stage, asked = Stage(tmp_path, destinations=destinations), list[tuple[str, list[str]]]()
+
+    def reader(_settings: KafkaSettings, topic: str, streams: Collection[str]) -> Script:
+        asked.append((topic, list(streams)))
+        return Script([True], streams=frozenset(streams))
+
+    other = SpoolWriter(tmp_path, "submissions")
+    changes = SpoolWriter(tmp_path, "changes")
+    changes.commit(Batch(records=[Record(b"t1_9", b"{}", "reddit.change.v1")]))
+    both = survey(stage, Script([]), reader, destinations)
+    stage.step()
+    assert stage.producer.keys == ["t1_9"], "what no listing shows waits for no answer"
+    steps(stage, both, 6)
+    assert sorted(asked) == [("c", ["comments"]), ("s", ["submissions"])]
+    assert [read_ends(tmp_path, one.spool_id) for one in (spool, other)] == [TopicEnds(), TopicEnds()]
+    assert read_ends(tmp_path, changes.spool_id) is None
+    for each in (other, changes, stage):
+        each.close()

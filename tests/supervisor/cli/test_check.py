@@ -18,13 +18,15 @@ from supervisor.checks import probes
 from supervisor.checks.finding import Finding, Probe, fine
 from supervisor.checks.reddit_probe import Refusal, Search
 from supervisor.cli.check import check, run_all
+from tests.streams.publisher.deployment import new_topic
 from tests.streams.reddit.client_house import House
-from tests.support.brokers import TansuBroker
+from tests.support.brokers import ApacheKafka, TansuBroker
 from tests.support.durations import allowed
 from tests.support.ports import free_port
 from tests.support.proxies import ProxyPy
 from tests.support.raw_reddit import LISTING, RawReddit, respond
 from tests.support.simulator import Simulator
+from tests.support.waiting import wait_until
 
 ENVIRON = {
     "REDDIT_CLIENT_ID": "id",
@@ -419,3 +421,27 @@ def test_the_summary_shows_no_password_of_any_character(run: Check) -> None:
     code, output = run(_config(), environ=environ)
     assert code == 0, output
     assert "scraper without proxies → postgresql://user:***@host/db" in output
+
+
+def test_lists_and_topics_of_each_kind_are_summed_up(run: Check) -> None:
+    more = '[kafka.topics]\nsubmissions = "posts"\nlatest = "newest"\n[streams]\ncomments = ["Bitcoin"]\n'
+    code, output = run(_config(more=more + "[scraper]\nenabled = false\n"))
+    assert code == 0
+    assert output.splitlines()[1:] == [
+        "  submissions of 2 subreddits → topic posts on embedded, at_least_once",
+        "  comments of 1 subreddit → topic reddit-posts on embedded, at_least_once",
+        "  newest state of each item → topic newest, compacted",
+        "  scraper off",
+    ]
+
+
+def test_a_latest_that_is_not_compacted_is_reported(run: Check, reddit: Simulator, apache_kafka: ApacheKafka) -> None:
+    topic = new_topic()
+    admin = AdminClient({"bootstrap.servers": apache_kafka.bootstrap_servers, "log_level": 0})
+    admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])[topic].result()
+    more = f'[kafka.topics]\nlatest = "{topic}"\n[scraper]\nenabled = false\n'
+    wait_until(lambda: topic in admin.list_topics(timeout=5).topics, what="the topic")
+    code, output = run(_config(reddit.url, apache_kafka.bootstrap_servers, more), connect=True)
+    assert code == 1
+    assert f"topic {topic} has 1 partition" in _line(output, "kafka")
+    assert _line(output, "latest").startswith(f"FAILED  topic {topic} is not compacted (cleanup.policy=delete)")

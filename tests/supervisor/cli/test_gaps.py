@@ -281,3 +281,15 @@ def test_a_subreddit_may_be_written_with_its_prefix() -> None:
     assert [subreddit(text) for text in ("Bitcoin", "r/Bitcoin", "/r/Bitcoin/")] == ["Bitcoin"] * 3
     with pytest.raises(argparse.ArgumentTypeError):
         subreddit("r/")
+
+
+def test_each_stream_shows_its_own_subreddits(tmp_path: Path) -> None:
+    streams = StreamsSection(comments=("Ethereum", "CryptoMarkets"))
+    answer = Asked(tmp_path, streams=streams).document()
+    assert {stream: list(proven) for stream, proven in answer["proven_until"].items()} == {
+        "submissions": ["Bitcoin", "Ethereum"],
+        "comments": ["Ethereum", "CryptoMarkets"],
+    }
+    assert Asked(tmp_path, streams=streams).text(subreddits=("cryptomarkets",))[0] is ExitCode.OK
+    code, _, complaint = Asked(tmp_path, streams=streams).text(subreddits=("Dogecoin",))
+    assert (code, "not configured" in complaint) == (ExitCode.BAD_USAGE, True)

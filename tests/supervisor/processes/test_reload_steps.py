@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.config import Config, Proxy
+from core.config.sections import TopicsSection
 from core.errors import ExitCode
 from supervisor.processes.child_spec import ChildSpec
 from supervisor.processes.reload import Change, WantedChildren, change
@@ -118,7 +119,9 @@ def test_nothing_changed_concerns_nobody() -> None:
         ("reddit", {"subreddits": ("Bitcoin",)}, STREAMS),
         ("reddit", {"client_secret": "another"}, STREAMS | SCRAPERS),
         ("streams", {"max_poll_interval": 5.0}, STREAMS),
+        ("streams", {"comments": ("Bitcoin",)}, {"comments"}),
         ("kafka", {"topic": "another"}, {"publisher"}),
+        ("kafka", {"topics": TopicsSection(latest="newest")}, {"publisher"}),
         ("scraper", {"max_depth": 3}, SCRAPERS),
         ("database", {"url": "sqlite:///another.db"}, SCRAPERS),
         ("scraper", {"proxies": (PROXIES[0], Proxy("b", "http://127.0.0.1:3"))}, {"scraper-b"}),

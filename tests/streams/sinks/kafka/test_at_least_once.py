@@ -153,7 +153,7 @@ def test_a_topic_that_vanished_is_asked_for_and_all_goes_again(stage: Stage, spo
     stage.step()
     stage.producer.report(keys, KafkaError(KafkaError._UNKNOWN_TOPIC))
     stage.step(4)
-    assert stage.topic.losses == 1
+    assert stage.topics.losses == 1
     assert stage.producer.keys == keys
 
 
@@ -344,7 +344,7 @@ def test_an_outage_is_told_once_and_counted_once(stage: Stage, spool: FilledSpoo
     keys = spool.capture(2)
     with capture_logs() as logs:
         stage.step()
-        stage.topic.exists = False  # nobody answers the question whether it is
+        stage.topics.any_exists = False  # nobody answers the question whether it is
         for _ in range(20):
             stage.health.on_error(KafkaError(KafkaError._TRANSPORT))
             stage.health.on_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))

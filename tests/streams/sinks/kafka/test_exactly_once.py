@@ -189,7 +189,7 @@ def test_a_mark_behind_another_publishers_open_transaction_is_waited_for(apache_
     """The last stable offset stands still while any transaction is open, and would hide what we committed after it."""
     settings = combine_settings(apache_kafka.bootstrap_servers, new_topic(), {}, transactional_id="reader")
     _create_topic(apache_kafka, settings.positions_topic)
-    other, ours = (_transactional(settings, f"{settings.topic}-{name}") for name in ("other", "ours"))
+    other, ours = (_transactional(settings, f"{settings.positions_topic}-{name}") for name in ("other", "ours"))
     other.begin_transaction()
     other.produce(settings.positions_topic, CommittedPosition(1, "t1_0").to_json(), "elsewhere")
     other.flush()

@@ -13,13 +13,14 @@ from core.spool.committed_positions import read_positions, read_publisher_counte
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
 from streams.sinks.base import Retries, RoundResult, drive
+from streams.sinks.kafka.destinations import Destinations
 from streams.sinks.kafka.exactly_once import ExactlyOnce
 from streams.sinks.kafka.kafka_health import KafkaHealth
 from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import combine_settings
 from streams.sinks.kafka.transaction_size import MOST_RECORDS, TARGET_S
 from tests.streams.publisher.spools import FilledSpool
-from tests.streams.publisher.stage import PresentTopic
+from tests.streams.publisher.stage import PresentTopic, PresentTopics
 
 LOG = structlog.stdlib.get_logger("test")
 Report = Callable[[KafkaError | None, Any], None]
@@ -124,9 +125,10 @@ class Stage:
         )
         health = KafkaHealth(LOG, self.writer, "broker:9092", self.clock)
         self.sink = ExactlyOnce(
-            (PresentTopic(), PresentTopic()),  # type: ignore[arg-type]
+            PresentTopic(),  # type: ignore[arg-type]
             NothingCommitted,  # type: ignore[arg-type]
             settings=combine_settings("broker:9092", "posts", {}, "gapless-test"),
+            topics=PresentTopics(),  # type: ignore[arg-type]
             senders=KafkaSpoolSenders(
                 state_dir=state_dir,
                 writer=self.writer,
@@ -134,6 +136,7 @@ class Stage:
                 clock=self.clock,
                 health=health,
                 message_max_bytes=1_000_000,
+                destinations=Destinations({}, "posts"),
             ),
             writer=self.writer,
             health=health,

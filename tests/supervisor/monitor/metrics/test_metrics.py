@@ -110,6 +110,14 @@ def test_the_numbers_are_those_of_the_files() -> None:
     assert found["kafka_up", ()] == 1
 
 
+def test_what_latest_got_is_counted_by_its_kind() -> None:
+    sample = healthy()
+    flow = replace(sample.flow, latest={"record": 7, "tombstone": 2})
+    found = samples(text(replace(sample, status=replace(sample.status, flow=flow))))
+    assert (found["kafka_latest_total", ("record",)], found["kafka_latest_total", ("tombstone",)]) == (7, 2)
+    assert samples(text())["kafka_latest_total", ("tombstone",)] == 0
+
+
 def test_every_name_tells_its_unit_and_every_family_explains_itself() -> None:
     for name, family in families(text()).items():
         assert len(family.documentation) > 10, name
