@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import importlib
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from core.config import Config, load_config
 from core.config.constraints import needed_credentials
@@ -49,7 +48,6 @@ examples:
 _PROCESS = "audit"
 
 #: The module that samples; with the function `run_audit`.
-_SAMPLER = "streams.audit.command"
 
 _ITEMS = 1000
 _TIMEOUT_S = 900.0
@@ -145,7 +143,8 @@ def _sample(timeout: float) -> Sampler:
     """Return the sampler; it ends early, and keeps what it has, after `timeout` seconds and on Ctrl-C."""
 
     def sample(config: Config, items: int, progress: Callable[[int, int], None]) -> Mapping[str, Sampled]:
-        run_audit: Any = importlib.import_module(_SAMPLER).run_audit  # only here: PRAW takes a second to load
+        from streams.audit.command import run_audit  # noqa: PLC0415  PRAW, which other commands do not need
+
         settings = config.supervisor
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere, _stopped_by_signals() as stop:
             log_setup.configure(
