@@ -19,17 +19,23 @@ _CORRUPT_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
 
-def connect(path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048) -> sqlite3.Connection:
+def connect(
+    path: Path, *, synchronous: str = "FULL", cache_kib: int = 2048, page_size: int | None = None
+) -> sqlite3.Connection:
     """Open `path` for writing, creating it: WAL mode, autocommit (transactions are explicit), foreign threads allowed.
 
     `synchronous=FULL` makes each commit survive a power cut (WAL with NORMAL may lose the last ones, and a position
     that outlives the records it points at would skip their successors).
+
+    `page_size` (bytes) applies to a new file.
 
     A new file is private. A symbolic link at the path is not followed: OSError.
     """
     _make_private(path)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
+        if page_size is not None:
+            connection.execute(f"PRAGMA page_size = {page_size}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")

@@ -1,0 +1,1 @@
+"""The process that looks at delivered items again: edits, removals, deletions, scores."""
