@@ -41,6 +41,9 @@ def check(config: Config, *, credentials: bool) -> Iterator[Problem]:
     if config.scraper.enabled and not config.scraper.subreddits:
         yield _empty("scraper.subreddits", "or set scraper.enabled = false")
     yield from _topics(config)
+    if config.changes.enabled and not config.streams.enabled:
+        advice = "looks at the items of the streams again, and both are off: set it to false, or switch a stream on"
+        yield Problem("changes.enabled", advice, "true")
     if config.cluster.enabled:
         yield from _cluster(config)
     if credentials:

@@ -80,6 +80,21 @@ def seconds(*, zero: bool = False) -> Callable[[object], float]:
     return parse
 
 
+def ages(raw: object) -> tuple[float, ...]:
+    """Parse a list of durations; return them ascending, each once."""
+    if not isinstance(raw, list | tuple) or not raw:
+        raise InvalidValue('must be a list of times, such as ["1h", "24h"]')
+    parse, found, faults = seconds(), set(), []
+    for index, item in enumerate(raw, start=1):
+        try:
+            found.add(parse(item))
+        except InvalidValue as error:
+            faults += [Fault(fault.advice, at=f"[{index}]", value=item) for fault in error.faults]
+    if faults:
+        raise InvalidValue(*faults)
+    return tuple(sorted(found))
+
+
 def _as_seconds(raw: object) -> float | None:
     if isinstance(raw, bool):
         return None

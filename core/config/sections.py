@@ -129,6 +129,20 @@ class KafkaSection(Section):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ChangesSection(Section):
+    """Later changes of delivered items."""
+
+    enabled: bool = setting(
+        parsers.boolean, default=False, doc="look at delivered items again, and report edits, removals and deletions"
+    )
+    schedule: tuple[float, ...] = setting(
+        parsers.ages,
+        (3600.0, 86400.0, 129600.0, 172800.0, 604800.0),
+        "ages at which an item is looked at again, as the spare quota allows",
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ClusterSection(Section):
     """Several machines that share the subreddits."""
 
@@ -244,6 +258,7 @@ class Config(Section):
     reddit: RedditSection = field(default_factory=RedditSection)
     streams: StreamsSection = field(default_factory=StreamsSection)
     kafka: KafkaSection = field(default_factory=KafkaSection)
+    changes: ChangesSection = field(default_factory=ChangesSection)
     cluster: ClusterSection = field(default_factory=ClusterSection)
     scraper: ScraperSection = field(default_factory=ScraperSection)
     database: DatabaseSection = field(default_factory=DatabaseSection)
@@ -291,6 +306,7 @@ SECTIONS: dict[str, type[Section]] = {
     "streams": StreamsSection,
     "kafka": KafkaSection,
     "kafka.topics": TopicsSection,
+    "changes": ChangesSection,
     "cluster": ClusterSection,
     "scraper": ScraperSection,
     "database": DatabaseSection,

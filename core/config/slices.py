@@ -73,6 +73,17 @@ class StreamConfig(ProcessConfig):
     requests_per_minute: int
     cluster: ClusterConfig | None = None
     payload: str = "full"  #: "full": records have `reddit`, the object that Reddit served; "record": they do not
+    followed: bool = False  #: the process `changes` reads the delivered records from the spool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChangesConfig(ProcessConfig):
+    """The slice of the process that looks at delivered items again."""
+
+    schedule: tuple[float, ...]  #: ages of the looks, seconds, ascending
+    latest: bool  #: a topic has the newest record of each item
+    access: RedditAccess
+    requests_per_minute: int
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -169,6 +180,19 @@ def stream_config(config: Config, stream: str) -> StreamConfig:
         requests_per_minute=config.reddit.requests_per_minute,
         cluster=cluster_config(config),
         payload=config.streams.payload,
+        followed=config.changes.enabled,
+    )
+
+
+def changes_config(config: Config) -> ChangesConfig:
+    """Return the slice of the process `changes`."""
+    return ChangesConfig(
+        state_dir=config.supervisor.state_dir,
+        logging=log_config(config),
+        schedule=config.changes.schedule,
+        latest=bool(getattr(getattr(config.kafka, "topics", None), "latest", "")),
+        access=reddit_access(config),
+        requests_per_minute=config.reddit.requests_per_minute,
     )
 
 

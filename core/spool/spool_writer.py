@@ -15,6 +15,7 @@ from core.errors import TransientError
 from core.spool.batch_tables import add_counters, write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
+from core.spool.followed_positions import read_followed
 from core.spool.group_rows import GroupRows
 from core.spool.known_names import SeenNames, delete_names, insert_names, load_seen_names, select_unknown, unprove_names
 from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_loss
@@ -35,9 +36,19 @@ KEEP_SECONDS = 3600.0
 KEEP_ROWS = 10_000
 _PRUNE_CHUNK = 5_000
 
+#: Acknowledged rows that the process `changes` has not read are kept for this time, and up to this number.
+KEEP_UNFOLLOWED_SECONDS = 3 * 86_400.0
+KEEP_UNFOLLOWED_ROWS = 2_000_000
+
 #: Entries of listings that were not items are kept for inspection: the newest, up to this number and these bytes.
 KEEP_REJECTS = 10_000
 KEEP_REJECT_BYTES = 16_000_000
+
+#: Deletes rows: up to a seq, if they are beyond a number or an age; at most so many.
+_PRUNE = (
+    "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
+    " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)"
+)
 
 #: Seconds that a new writer waits for an ending predecessor to release the file.
 _TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
@@ -68,6 +79,7 @@ class SpoolWriter:
         state_dir: the folder of the spool; created if necessary.
         stream: its name.
         subreddits: as configured, for the gap that is recorded if the former file is lost.
+        followed: the process `changes` reads the rows too: they are kept until it has, within limits.
         clock: epoch seconds.
     """
 
@@ -77,12 +89,14 @@ class SpoolWriter:
         stream: str,
         *,
         subreddits: Sequence[str] = (),
+        followed: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.stream = stream
         self._state_dir = state_dir
         self._subreddits = tuple(subreddits)
+        self._followed = followed
         self._clock = clock
         self._failure: SpoolBroken | None = None
         self._save_failed = False
@@ -409,15 +423,32 @@ class SpoolWriter:
             )
             return 0
 
+    def _follower_position(self, position: int) -> int:
+        """Return the seq up to which acknowledged rows have been read by the process `changes`, too."""
+        if not self._followed:
+            return position
+        try:
+            return min(position, read_followed(self._state_dir).get(self.spool_id, 0))
+        except sqlite3.Error as error:
+            log.warning("follower_unreadable", error=str(error), hint="delivered records are kept until it can be read")
+            return 0
+
     def _prune_records(self, position: int) -> None:
+        read, now = self._follower_position(position), self._clock()
         with transaction(self._connection) as connection:
-            deleted = connection.execute(
-                "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
-                " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)",
-                (position, position - KEEP_ROWS, self._clock() - KEEP_SECONDS, _PRUNE_CHUNK),
-            ).rowcount
+            deleted = connection.execute(_PRUNE, (read, read - KEEP_ROWS, now - KEEP_SECONDS, _PRUNE_CHUNK)).rowcount
+            unfollowed = 0
+            if read < position:
+                limits = (position, position - KEEP_UNFOLLOWED_ROWS, now - KEEP_UNFOLLOWED_SECONDS, _PRUNE_CHUNK)
+                unfollowed = connection.execute(_PRUNE, limits).rowcount
+                deleted += unfollowed
+            if unfollowed:
+                add_counters(connection, {"changes_unfollowed": unfollowed})
             if deleted:
                 write_commits(connection, self._content.commits + 1)
+        if unfollowed:
+            hint = "the process changes has not read these records in time: their later changes are not reported"
+            log.error("changes_unfollowed", stream=self.stream, count=unfollowed, hint=hint)
         if deleted:
             self._content.commits += 1
             self._content.records -= deleted

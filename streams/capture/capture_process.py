@@ -164,7 +164,12 @@ def _await_origin(context: ChildContext, origin: TotalLossWatch) -> None:
 
 def _open_spool(context: ChildContext, config: StreamConfig) -> SpoolWriter | None:
     """Open the spool, waiting while the disk is full or a lock is held; None if a stop is requested before that."""
-    return _retried(context, lambda: SpoolWriter(config.state_dir, config.stream, subreddits=config.subreddits))
+    return _retried(context, lambda: _writer(config))
+
+
+def _writer(config: StreamConfig) -> SpoolWriter:
+    subreddits, followed = config.subreddits, config.followed
+    return SpoolWriter(config.state_dir, config.stream, subreddits=subreddits, followed=followed)
 
 
 def _left_cluster(context: ChildContext, config: StreamConfig, writer: SpoolWriter) -> bool:

@@ -67,7 +67,7 @@ class Settled:
     Attributes:
         changes: of the blocks.
         skipped: looks that were due while another one waited.
-        dropped: missing items that are given up, because their subreddit cannot be read.
+        dropped: items that are given up: missing while their subreddit cannot be read, or never answered.
     """
 
     changes: tuple[BlockChange, ...]
@@ -102,6 +102,9 @@ def settle(
         for duty in block.duties:
             key = key_of(block.stream, duty.id)
             known = looked.get(key)
+            if known is None and key in undecided and schedule.gives_up(block.base, now):
+                dropped += 1
+                continue
             if known is None:
                 parts.setdefault(now + schedule.confirm_s if key in undecided else block.due, []).append(duty)
                 continue

@@ -32,11 +32,15 @@ _CACHE_KIB = 2048
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # AUTOINCREMENT: the number of a block that is done never comes back
-    "CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, base REAL NOT NULL,"
-    " due REAL NOT NULL, version INTEGER NOT NULL, items INTEGER NOT NULL, blob BLOB NOT NULL)",
+    (
+        "CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL,"
+        " base REAL NOT NULL, due REAL NOT NULL, version INTEGER NOT NULL, items INTEGER NOT NULL, blob BLOB NOT NULL)"
+    ),
     "CREATE INDEX IF NOT EXISTS blocks_due ON blocks (stream, due, items)",
-    "CREATE TABLE IF NOT EXISTS positions (spool_id TEXT PRIMARY KEY, stream TEXT NOT NULL, seq INTEGER NOT NULL)"
-    " WITHOUT ROWID",
+    (
+        "CREATE TABLE IF NOT EXISTS positions (spool_id TEXT PRIMARY KEY, stream TEXT NOT NULL, seq INTEGER NOT NULL)"
+        " WITHOUT ROWID"
+    ),
     "CREATE TABLE IF NOT EXISTS subreddits (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
 )
 
@@ -285,7 +289,8 @@ class Duties:
                 for place, stream in enumerate(streams)
                 for row in self._connection.execute(query, (stream, now, limit))
             ]
-            chosen, count = [], 0
+            chosen: list[int] = []
+            count = 0
             for _, _, items, block_id in sorted(found):
                 if chosen and count + items > limit:
                     break
@@ -293,6 +298,12 @@ class Duties:
                 count += items
             blocks = [self._read(block_id) for block_id in chosen]
         return [block for block in blocks if block is not None]
+
+    def youngest(self, streams: Sequence[str]) -> Block | None:
+        """Return the block that was added last."""
+        with self._use():
+            row = self._connection.execute("SELECT id, stream FROM blocks ORDER BY id DESC LIMIT 1").fetchone()
+            return self._read(row[0]) if row is not None and row[1] in streams else None
 
     def _read(self, block_id: int) -> Block | None:
         query = "SELECT stream, base, due, version, items, blob FROM blocks WHERE id = ?"

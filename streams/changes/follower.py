@@ -45,6 +45,7 @@ class Follower:
         kinds: tuple[StreamKind, ...],
         duties: Duties,
         schedule: Schedule,
+        *,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
     ) -> None:
@@ -58,6 +59,8 @@ class Follower:
         self._failing: set[str] = set()
         #: the fullname of the item that was delivered last
         self.newest: str | None = None
+        #: records that are not looked at again, since this was last set to 0
+        self.skipped = 0
 
     def follow(self) -> int:
         """Read one portion of each spool; return how many rows there were. Raises ChangesFileError."""
@@ -86,6 +89,7 @@ class Follower:
         # rows up to `end` that are not there any more were pruned, and the writer of the spool has counted them
         seq = rows[-1][0] if rows else end
         duties = [one for row in rows if (one := self._duty(kind, *row[1:])) is not None]
+        self.skipped += len(rows) - len(duties)
         self._duties.add(duties, stream=kind.name, spool_id=reader.spool_id, seq=seq)
         if duties:
             self.newest = f"{kind.prefix}_{duties[-1].duty.id}"

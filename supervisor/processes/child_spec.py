@@ -25,6 +25,7 @@ class ChildSpec:
     stage: Stage
     listens: bool = False  #: receives the news of the sources in its inbox
     compact: bool = False  #: its allocator is told to return memory (see core.process.memory_tuning)
+    dependent: bool = False  #: has no work of its own once every other source is parked
     after: tuple[str, ...] = ()  #: names of children that must be ready before this one starts
 
 

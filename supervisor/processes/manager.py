@@ -272,13 +272,14 @@ class Manager:
             self._give_up_if_all_parked()
 
     def _give_up_if_all_parked(self) -> None:
-        sources = [child for child in self.children.values() if child.spec.stage is Stage.SOURCE]
+        children = self.children.values()
+        sources = [one for one in children if one.spec.stage is Stage.SOURCE and not one.spec.dependent]
         if all(child.restart_state.state is State.FATAL for child in sources):
             reasons = dict.fromkeys(child.restart_state.why for child in sources)
-            children = {
+            parked = {
                 why: ", ".join(one.spec.name for one in sources if one.restart_state.why == why) for why in reasons
             }
-            self.gave_up = "; ".join(f"{names}: {why}" for why, names in children.items())
+            self.gave_up = "; ".join(f"{names}: {why}" for why, names in parked.items())
             self.stop("every stream and scraper is parked")
 
     # Stopping

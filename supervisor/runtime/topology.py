@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from core.config import EMBEDDED, Config
 from core.config.proxies import process_name
-from core.config.slices import monitor_config, publisher_config, scraper_config, stream_config
+from core.config.slices import changes_config, monitor_config, publisher_config, scraper_config, stream_config
 from core.spool import spool_path
 from core.stream_kinds import kind_of, spool_names
 from supervisor.processes.child_spec import ChildSpec, Stage
@@ -44,7 +44,16 @@ def topology(config: Config, companions: tuple[ChildSpec, ...] = ()) -> list[Chi
     if streams or _has_spools(config):
         entry, publisher = "streams.publisher.publisher_process:run", publisher_config(config)
         publishers.append(ChildSpec("publisher", entry, (publisher,), Stage.SINK, listens=True, after=names))
-    return [*companions, *publishers, *streams, *_scrapers(config, names), *_monitors(config)]
+    changes = _changes(config, names) if streams else []
+    return [*companions, *publishers, *streams, *changes, *_scrapers(config, names), *_monitors(config)]
+
+
+def _changes(config: Config, after: tuple[str, ...]) -> list[ChildSpec]:
+    """Return the process that looks at delivered items again, if it is enabled."""
+    if not config.changes.enabled:
+        return []
+    entry, arguments = kind_of("changes").process, (changes_config(config),)
+    return [ChildSpec("changes", entry, arguments, Stage.SOURCE, dependent=True, after=after)]
 
 
 def _monitors(config: Config) -> list[ChildSpec]:

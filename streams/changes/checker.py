@@ -1,0 +1,294 @@
+"""Looks at due items: requests them, compares, and stores the changes with the new state of their blocks."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from core.errors import TransientError
+from core.reddit.request_errors import QuotaShort, RequestRejected, TooLarge, TooSlow
+from core.spool import Batch, Record, SpoolWriter
+from core.stream_kinds import StreamKind
+from streams.changes.blocks import Block, key_of, settle
+from streams.changes.change_records import event_records, latest_record
+from streams.changes.duties import Applied, Duties
+from streams.changes.duty_block import Duty
+from streams.changes.info_requests import MOST_NAMES, Answer, InfoRequests
+from streams.changes.look import Known, Look, Shown, compare, miss, shown_of
+from streams.changes.schedule import Schedule
+from streams.changes.witness import Witnesses
+from streams.record import record_maker
+from streams.reddit.listing_page import Item
+
+#: The entry of the spool's cursor that carries the changes of blocks.
+CURSOR = "changes"
+
+#: Names of a request that leave room for two items that surely exist.
+_ROOM = MOST_NAMES - 2
+
+#: After a request was refused for want of quota, posts come before comments for this time, seconds.
+_SHORT_FOR_S = 60.0
+
+#: The answer whether a subreddit can be read is used for this time, seconds.
+_READABLE_FOR_S = 120.0
+
+#: After this many answers that prove nothing, or refusals of a single name, the items wait for a while.
+_MOST_TRIES = 3
+
+
+class _Asked(NamedTuple):
+    """An item of a request."""
+
+    name: str
+    kind: StreamKind
+    block: Block
+    duty: Duty
+
+    @property
+    def key(self) -> str:
+        return key_of(self.block.stream, self.duty.id)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is stored together after a request."""
+
+    looked: dict[str, Known] = field(default_factory=dict)
+    undecided: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Checker:
+    """Looks at due items, at most a hundred in one step.
+
+    Args:
+        writer: of the spool `changes`; its transaction decides.
+        duties: the items; written after the spool.
+        requests: to Reddit.
+        kinds: of the items, those first that come first when the quota is short.
+        schedule: of the looks.
+        latest: whether the newest records are written too.
+        log: of the process.
+        clock: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        writer: SpoolWriter,
+        duties: Duties,
+        requests: InfoRequests,
+        kinds: tuple[StreamKind, ...],
+        schedule: Schedule,
+        *,
+        latest: bool,
+        log: structlog.stdlib.BoundLogger,
+        clock: Callable[[], float],
+    ) -> None:
+        self._writer = writer
+        self._duties = duties
+        self._requests = requests
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._streams = tuple(self._kinds)
+        self._schedule = schedule
+        self._latest = latest
+        self._log = log
+        self._clock = clock
+        self.witnesses = Witnesses()
+        self._limit = MOST_NAMES
+        self._short_until = float("-inf")
+        self._refusals = 0
+        self._readable: dict[str, tuple[bool, float]] = {}
+        self._number = duties.applied
+        self._pending: Applied | None = None
+        #: looks on time, and late ones, of the last step
+        self.last_looks = (0, 0)
+
+    def recover(self, stored: object) -> None:
+        """Apply the changes of the last look again, if the process was killed before they were written."""
+        last = Applied.from_json(stored)
+        if last is None:
+            return
+        if last.store_id == self._duties.store_id and last.number > self._duties.applied + 1:
+            fields = {"looks": last.number - self._duties.applied - 1}
+            self._log.error("changes_file_older", **fields, hint="changes of these looks may be reported again")
+        if self._duties.apply(last):
+            self._log.info("look_completed", blocks=len(last.blocks))
+        self._number = max(self._duties.applied, last.number if last.store_id == self._duties.store_id else 0)
+
+    def finish(self) -> None:
+        """Write the blocks of the last look, if that failed. Raises ChangesFileError; nothing else may go on then."""
+        if self._pending is not None:
+            self._duties.apply(self._pending)
+            self._pending = None
+
+    def due(self) -> float | None:
+        """Return when the next step is due, epoch seconds; None: nothing waits.
+
+        Due items wait a moment for others, until a request is full.
+        """
+        first = self._duties.next_due(self._streams)
+        if first is None:
+            return None
+        now = self._clock()
+        if first <= now < first + self._schedule.gather_s and self._fills_a_request(now):
+            return now
+        return first + self._schedule.gather_s
+
+    def _fills_a_request(self, now: float) -> bool:
+        blocks = self._duties.pick(self._streams, now, _ROOM, in_order=False)
+        return sum(len(block.duties) for block in blocks) >= _ROOM
+
+    def step(self) -> int | None:
+        """Look at the items that are due first; return the spool's last seq if it has new rows.
+
+        Raises TransientErrors (SpoolError, ChangesFileError too), Unavailable, CredentialsRejected, Stopped.
+        """
+        now = self._clock()
+        blocks = self._choose(now)
+        asked = self._names_of(blocks)
+        if not asked:
+            return None
+        added = self._witnesses_for(list(asked))
+        try:
+            answer = self._requests.items([*asked, *added])
+        except QuotaShort:
+            self._short_until = now + _SHORT_FOR_S
+            raise
+        except (TooLarge, TooSlow, RequestRejected) as error:
+            if not self._is_refused(asked, error):
+                raise
+            answer = Answer({}, 0)
+        else:
+            self._limit = min(MOST_NAMES, self._limit * 2)
+        self.witnesses.missed(name for name in added if name not in answer.items)
+        self.witnesses.saw(list(answer.items)[-2:])
+        return self._store(blocks, self._compare(asked, answer))
+
+    def _choose(self, now: float) -> list[Block]:
+        """Choose the blocks of a request: the oldest due first; while the quota is short, posts before comments."""
+        short = now < self._short_until
+        return self._duties.pick(self._streams, now, min(self._limit, _ROOM), in_order=short)
+
+    def _names_of(self, blocks: Sequence[Block]) -> dict[str, _Asked]:
+        """Return the items of a request by fullname; a part of a block may have to wait for the next one."""
+        asked: dict[str, _Asked] = {}
+        for block in blocks:
+            kind = self._kinds[block.stream]
+            for duty in block.duties:
+                if len(asked) < self._limit:
+                    name = f"{kind.prefix}_{duty.id}"
+                    asked[name] = _Asked(name, kind, block, duty)
+        return asked
+
+    def _witnesses_for(self, names: list[str]) -> list[str]:
+        """Return names of items that exist, to add to a request."""
+        room = MOST_NAMES - len(names)
+        if (chosen := self.witnesses.choose(names, room)) or room <= 0:
+            return chosen
+        youngest = self._duties.youngest(self._streams)
+        if youngest is not None:
+            kind = self._kinds[youngest.stream]
+            self.witnesses.saw(f"{kind.prefix}_{duty.id}" for duty in youngest.duties)
+        return self.witnesses.choose(names, room)
+
+    def _is_refused(self, asked: Mapping[str, _Asked], error: TransientError) -> bool:
+        """Ask for fewer names next time; return whether the only one of a request is refused repeatedly."""
+        if len(asked) > 1:
+            self._limit = max(1, len(asked) // 2)
+            self._refusals = 0
+            return False
+        self._refusals += 1
+        if self._refusals < _MOST_TRIES:
+            return False
+        self._log.error("item_not_served", name=next(iter(asked)), error=str(error), hint="it is asked for again later")
+        return True
+
+    def _compare(self, asked: Mapping[str, _Asked], answer: Answer) -> _Found:
+        found = _Found(counts=Counter(foreign_answers=answer.foreign))
+        now = self._clock()
+        missing = []
+        for name, one in asked.items():
+            if name not in answer.items:
+                missing.append(one)
+                continue
+            item = answer.items[name][1]
+            shown = shown_of(record_maker(one.kind.name)(item, ""), item.data)
+            self._add(found, one, compare(one.duty.known, shown), now, subreddit=item.subreddit, seen=(item, shown))
+        if missing and answer.items:
+            self._miss(found, missing, now)
+        elif missing:
+            self._log.warning("answer_proves_nothing", names=len(missing), hint="these items are asked for again later")
+            found.undecided += [one.key for one in missing]
+            found.counts["looks_undecided"] += len(missing)
+        return found
+
+    def _miss(self, found: _Found, missing: Sequence[_Asked], now: float) -> None:
+        """Decide about items that the answer does not show, although it shows others."""
+        subreddits = self._duties.names(one.duty.subreddit for one in missing)
+        waiting = {subreddits[one.duty.subreddit] for one in missing if one.duty.known.absent}
+        readable = self._readable_now(sorted(waiting), now)
+        for one in missing:
+            subreddit = subreddits[one.duty.subreddit]
+            look = miss(one.duty.known, confirms=subreddit.lower() in readable)
+            self._add(found, one, look, now, subreddit=subreddit)
+
+    def _add(
+        self,
+        found: _Found,
+        one: _Asked,
+        look: Look,
+        now: float,
+        *,
+        subreddit: str,
+        seen: tuple[Item, Shown] | None = None,
+    ) -> None:
+        """Add the result of one look; `seen`: the item, if Reddit shows it."""
+        item, shown = seen or (None, None)
+        found.looked[one.key] = look.known
+        created = one.duty.created
+        found.records += event_records(
+            look, one.kind, fullname=one.name, subreddit=subreddit, created=created, shown=shown, now=now
+        )
+        if self._latest and (latest := latest_record(look, one.kind, item, fullname=one.name, now=now)) is not None:
+            found.records.append(latest)
+        found.counts.update(f"op_{change.op.value}" for change in look.changes)
+        found.counts["captured"] += len(look.changes)
+        on_time = self._schedule.is_on_time(one.block.base, one.block.due, now)
+        found.counts.update(("checked", f"checked_{one.kind.name}", "looks_on_time" if on_time else "looks_late"))
+
+    def _readable_now(self, subreddits: Sequence[str], now: float) -> set[str]:
+        """Return which of these subreddits can be read, in lower case."""
+        unknown = [name for name in subreddits if name and self._readable.get(name.lower(), (False, 0.0))[1] <= now]
+        for start in range(0, len(unknown), MOST_NAMES):
+            part = unknown[start : start + MOST_NAMES]
+            readable = self._requests.readable(part)
+            for name in part:
+                self._readable[name.lower()] = (name.lower() in readable, now + _READABLE_FOR_S)
+        found = {name.lower() for name in subreddits if self._readable.get(name.lower(), (False, 0.0))[0]}
+        if len(self._readable) > 10 * MOST_NAMES:
+            self._readable.clear()
+        return found
+
+    def _store(self, blocks: Sequence[Block], found: _Found) -> int | None:
+        """Write everything: first the spool, which decides, then the blocks."""
+        now, duties = self._clock(), self._duties
+        settled = settle(
+            blocks,
+            found.looked,
+            frozenset(found.undecided),
+            now=now,
+            schedule=self._schedule,
+            next_id=duties.next_id,
+        )
+        found.counts.update(looks_skipped=settled.skipped, looks_dropped=settled.dropped)
+        applied = Applied(duties.store_id, self._number + 1, settled.changes)
+        counters = {name: count for name, count in found.counts.items() if count}
+        last_seq = self._writer.commit(Batch(found.records, cursor={CURSOR: applied.to_json()}, counters=counters))
+        self._number, self._pending = applied.number, applied
+        self.finish()
+        self._refusals = 0
+        self.last_looks = found.counts["looks_on_time"], found.counts["looks_late"]
+        return last_seq if found.records else None
