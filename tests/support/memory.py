@@ -16,6 +16,7 @@ _IN_MEMORY = (
     "core/reddit/",
     "e2e/test_response_fuzzer.py",
     "streams/capture/",
+    "streams/changes/",
     "streams/positions/",
 )
 
