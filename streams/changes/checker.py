@@ -16,7 +16,7 @@ from streams.changes.change_records import event_records, latest_record
 from streams.changes.duties import Applied, Duties
 from streams.changes.duty_block import Duty
 from streams.changes.info_requests import MOST_NAMES, Answer, InfoRequests
-from streams.changes.look import Known, Look, Shown, compare, miss, shown_of
+from streams.changes.look import Known, Look, Shown, Visibility, compare, miss, shown_of
 from streams.changes.schedule import Schedule
 from streams.changes.witness import Witnesses
 from streams.record import record_maker
@@ -27,6 +27,10 @@ CURSOR = "changes"
 
 #: Names of a request that leave room for two items that surely exist.
 _ROOM = MOST_NAMES - 2
+
+#: Blocks that are searched for items that surely exist, after a start.
+_SEARCHED = 10
+_GONE = Visibility.GONE
 
 #: After a request was refused for want of quota, posts come before comments for this time, seconds.
 _SHORT_FOR_S = 60.0
@@ -188,10 +192,9 @@ class Checker:
         room = MOST_NAMES - len(names)
         if (chosen := self.witnesses.choose(names, room)) or room <= 0:
             return chosen
-        youngest = self._duties.youngest(self._streams)
-        if youngest is not None:
-            kind = self._kinds[youngest.stream]
-            self.witnesses.saw(f"{kind.prefix}_{duty.id}" for duty in youngest.duties)
+        for block in reversed(self._duties.newest(self._streams, _SEARCHED)):
+            there = [duty for duty in block.duties if not duty.known.absent and duty.known.visibility is not _GONE]
+            self.witnesses.saw(f"{self._kinds[block.stream].prefix}_{duty.id}" for duty in there[-2:])
         return self.witnesses.choose(names, room)
 
     def _is_refused(self, asked: Mapping[str, _Asked], error: TransientError) -> bool:

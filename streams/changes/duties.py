@@ -299,11 +299,12 @@ class Duties:
             blocks = [self._read(block_id) for block_id in chosen]
         return [block for block in blocks if block is not None]
 
-    def youngest(self, streams: Sequence[str]) -> Block | None:
-        """Return the block that was added last."""
+    def newest(self, streams: Sequence[str], count: int) -> list[Block]:
+        """Return the blocks of these streams among those that were added last."""
         with self._use():
-            row = self._connection.execute("SELECT id, stream FROM blocks ORDER BY id DESC LIMIT 1").fetchone()
-            return self._read(row[0]) if row is not None and row[1] in streams else None
+            rows = self._connection.execute("SELECT id, stream FROM blocks ORDER BY id DESC LIMIT ?", (count,))
+            blocks = [self._read(block_id) for block_id, stream in rows.fetchall() if stream in streams]
+        return [block for block in blocks if block is not None]
 
     def _read(self, block_id: int) -> Block | None:
         query = "SELECT stream, base, due, version, items, blob FROM blocks WHERE id = ?"

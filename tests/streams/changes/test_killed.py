@@ -1,0 +1,215 @@
+"""Kills between the spool's transaction and the duties' file: nothing is reported twice, nothing is lost."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.spool import SpoolReader
+from core.spool.followed_positions import changes_path
+from core.spool.spool_files import remove_database, spool_path
+from streams.changes.changes_process import open_duties
+from tests.streams.changes.killed_checker import NUMBER, names, things
+from tests.streams.changes.small_reddit import Thing
+from tests.streams.changes.stage import HOUR, MortalWriter, Stage
+from tests.support import memory
+
+CHANGES = ("edit", "score", "removed", "deleted", "account", "gone", "public", "")
+
+
+def _play(thing: Thing, change: str, turn: int) -> list[str]:
+    """Change an item; return what has to be reported."""
+    before = thing.state
+    visible = before in {"public", "account"}
+    if change == "edit":
+        thing.text = f"edit {turn}"
+        return ["edit"] if visible else []
+    if change == "score":
+        thing.score += 1
+        return [] if before == "gone" else ["score"]
+    if not change or change == before:
+        return []
+    thing.state, thing.category = change, "moderator"
+    if change == "public":
+        return ["restored"]
+    if change == "account":
+        return ["deleted"] if before == "public" else ["restored", "deleted"]
+    return [{"removed": "removed", "deleted": "deleted", "gone": "gone"}[change]]
+
+
+@settings(max_examples=25)
+@given(
+    script=st.lists(st.lists(st.sampled_from(CHANGES), min_size=4, max_size=4), min_size=3, max_size=3),
+    fates=st.dictionaries(st.integers(1, 4), st.sampled_from(["before", "after"]), max_size=3),
+)
+def test_whatever_happens_and_whenever_it_is_killed(script: list[list[str]], fates: dict[int, str]) -> None:
+    """Each change between two looks is reported once, in its order."""
+    with memory.directory() as directory:
+        stage = Stage(directory, fates=dict(fates))
+        items = stage.capture("comments", 3) + stage.capture("submissions", 2)
+        expected: dict[str, list[str]] = {one.fullname: [] for one in items}
+        pending = {one.fullname: (one.text, one.score) for one in items}
+        for turn, changes in enumerate(script):
+            for thing, change in zip(items, changes, strict=False):
+                expected[thing.fullname] += _play(thing, change, turn)
+                text, score = pending[thing.fullname]
+                if thing.state in {"public", "account"} and change in {"public", "account"} and thing.text != text:
+                    expected[thing.fullname].append("edit")  # it was edited while it could not be read
+                if change not in {"score"} and thing.state != "gone" and thing.score != score:
+                    expected[thing.fullname].append("score")  # its score changed while it was gone
+                if thing.state in {"public", "account"}:
+                    text = thing.text
+                pending[thing.fullname] = text, thing.score if thing.state != "gone" else score
+            stage.run(24.2 * HOUR if turn else HOUR * 1.2)
+        for thing in items:
+            assert stage.ops(thing) == expected[thing.fullname], (thing, stage.events(thing))
+        assert stage.waiting() == 0
+
+
+def test_a_kill_after_the_spool_and_before_the_duties_is_made_good(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, fates={1: "after"})
+    things = stage.capture("comments", 5)
+    for thing in things:
+        thing.score = 9
+    stage.run(2 * HOUR)
+    assert stage.kills == 1
+    assert len(stage.notes.events("look_completed")) == 1
+    assert len(stage.events()) == 5
+    assert len(stage.reddit.asked) == 1
+
+
+def test_a_lost_file_is_reported_and_what_is_delivered_later_is_looked_at(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    (old,) = stage.capture("comments")
+    old.score = 5
+    stage.run(2 * HOUR)
+    remove_database(changes_path(tmp_path))
+    (new,) = stage.capture("submissions")
+    stage.run(60)
+    old.score, new.score = 6, 7
+    stage.deliver("submissions")
+    stage.run(60 * HOUR)
+    assert stage.ops(old) == ["score"], "nothing of before is reported again"
+    assert stage.events(new) == [], "it was delivered before the new file was made"
+    (late,) = stage.capture("comments")
+    late.score = 8
+    stage.run(2 * HOUR)
+    assert stage.ops(late) == ["score"]
+    assert stage.counters()["changes_files_lost"] == 1
+
+
+def test_a_file_that_is_deleted_while_it_is_open_is_written_back(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    things = stage.capture("comments", 3)
+    stage.run(60)
+    for thing in things:
+        thing.score = 4
+
+    def delete() -> None:
+        remove_database(changes_path(tmp_path))
+
+    stage.clock.at(stage.clock.now + HOUR / 2, delete)
+    stage.run(2 * HOUR)
+    assert len(stage.events()) == 3
+    assert changes_path(tmp_path).exists()
+    stage.run(60 * HOUR)
+    assert stage.waiting() == 0
+    assert "changes_files_lost" not in stage.counters()
+
+
+def test_an_older_copy_of_the_file_is_noticed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.capture("comments")
+    stage.run(60)
+    copy = changes_path(tmp_path).read_bytes()
+    stage.run(2 * HOUR)
+    for later in range(2):
+        stage.capture("comments")
+        stage.run(2 * HOUR + later)
+    remove_database(changes_path(tmp_path))
+    changes_path(tmp_path).write_bytes(copy)
+    stage.run(60)
+    assert stage.notes.events("changes_file_older")
+    stage.run(50 * HOUR)
+    assert stage.waiting() == 0
+
+
+def test_a_replaced_spool_is_followed_from_its_first_row(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    first = stage.capture("comments", 3)
+    stage.run(60)
+    remove_database(spool_path(tmp_path, "comments"))
+    (tmp_path / "spool-comments.lock").unlink()
+    second = stage.capture("comments", 2)
+    for thing in (*first, *second):
+        thing.score = 2
+    stage.run(2 * HOUR)
+    assert sorted(one["fullname"] for one in stage.events()) == sorted(one.fullname for one in (*first, *second))
+
+
+def test_a_block_that_cannot_be_read_is_dropped_and_counted(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.capture("comments", 2)
+    stage.run(60)
+    (other,) = stage.capture("submissions")
+    stage.run(60)
+    with closing(MortalWriter(tmp_path, "changes", clock=stage.clock)) as writer:
+        writer.fates = {}
+        duties = open_duties(stage.config(), writer, stage.clock)
+        duties._connection.execute("UPDATE blocks SET blob = x'ff00' WHERE stream = 'comments'")
+        duties.close()
+    other.score = 3
+    stage.run(2 * HOUR)
+    assert stage.ops(other) == ["score"]
+    assert stage.counters()["looks_dropped"] == 2
+
+
+def _checker(directory: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.streams.changes.killed_checker", str(directory)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PARENT": str(os.getpid())},
+    )
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.soak)])
+def test_a_real_process_that_is_killed_at_any_moment(tmp_path: Path, seed: int, kills: int) -> None:
+    """SIGKILL again and again: at the end each item has each of its changes exactly once."""
+    draw = random.Random(seed)
+    Stage(tmp_path).store("comments", things())
+    Stage(tmp_path).deliver("comments")
+    for turn in range(kills + 1):
+        child = _checker(tmp_path)
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        assert line, f"the process ended by itself (seed {seed})"
+        if turn < kills:
+            for _ in range(draw.randrange(1, 8)):
+                line = child.stdout.readline()
+            time.sleep(draw.uniform(0.0, 0.01))  # somewhere inside a look, not between two
+            child.send_signal(signal.SIGKILL)
+        rest = child.communicate(timeout=60)[0]
+        if child.returncode == 0:
+            break
+    assert child.returncode == 0, rest
+    reader = SpoolReader.open(tmp_path, "changes")
+    assert reader is not None
+    with closing(reader):
+        rows = [json.loads(row.value) for row in reader.read(0, 10**6) if row.schema == "reddit.change.v1"]
+    for name in names():
+        scores = [row["score"] for row in rows if row["fullname"] == name]
+        assert scores == [1001, 1002, 1003], (name, scores, seed)
+    assert len(rows) == 3 * NUMBER
+    assert cast(int, child.returncode) == 0
