@@ -190,7 +190,7 @@ def changes_config(config: Config) -> ChangesConfig:
         state_dir=config.supervisor.state_dir,
         logging=log_config(config),
         schedule=config.changes.schedule,
-        latest=bool(getattr(getattr(config.kafka, "topics", None), "latest", "")),
+        latest=bool(config.kafka.topics.latest),
         access=reddit_access(config),
         requests_per_minute=config.reddit.requests_per_minute,
     )

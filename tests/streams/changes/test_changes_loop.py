@@ -9,7 +9,7 @@ import pytest
 from core.reddit.request_errors import QuotaShort, RateLimited, RequestRejected, Unreachable
 from core.status.changes_status import read_changes_status
 from tests.streams.changes.small_reddit import Thing
-from tests.streams.changes.stage import HOUR, Stage
+from tests.streams.changes.stage import HOUR, Changer, Stage
 
 STREAMS = ("submissions", "comments")
 SCHEMA = json.loads((Path(__file__).parents[3] / "core/schemas/reddit.change.v1.json").read_text())
@@ -62,8 +62,8 @@ def _vanish(thing: Thing) -> None:
     ],
 )
 def test_every_change_is_reported_once(
-    stage: Stage, stream: str, change, op: str, category: str, *, tombstone: bool
-) -> None:  # type: ignore[no-untyped-def]
+    stage: Stage, stream: str, change: Changer, op: str, category: str | None, *, tombstone: bool
+) -> None:
     thing, quiet = stage.capture(stream, 2)
     stage.run(600)
     change(thing)

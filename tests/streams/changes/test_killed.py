@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core.spool import SpoolReader
 from core.spool.followed_positions import changes_path
 from core.spool.spool_files import remove_database, spool_path
+from core.storage.sqlite import connect
 from streams.changes.changes_process import open_duties
 from tests.streams.changes.killed_checker import NUMBER, names, things
 from tests.streams.changes.small_reddit import Thing
@@ -166,8 +167,9 @@ def test_a_block_that_cannot_be_read_is_dropped_and_counted(tmp_path: Path) -> N
     with closing(MortalWriter(tmp_path, "changes", clock=stage.clock)) as writer:
         writer.fates = {}
         duties = open_duties(stage.config(), writer, stage.clock)
-        duties._connection.execute("UPDATE blocks SET blob = x'ff00' WHERE stream = 'comments'")
         duties.close()
+    with closing(connect(changes_path(tmp_path))) as connection:
+        connection.execute("UPDATE blocks SET blob = x'ff00' WHERE stream = 'comments'")
     other.score = 3
     stage.run(2 * HOUR)
     assert stage.ops(other) == ["score"]

@@ -1,0 +1,123 @@
+"""Later changes of delivered items arrive: each once, none that did not happen, and tombstones for what is lost."""
+
+from collections import Counter
+from typing import Any
+
+from tests.e2e.stages import EVERYWHERE, EXACTLY_ONCE, on
+from tests.support.topic import Record, read_topic
+from tests.support.trial import Trial
+from tests.support.waiting import wait_until
+
+#: Looks every two seconds: a change that is made at any moment is found soon.
+_AGES = list(range(2, 91, 2))
+
+#: The changes that are requested, and how many items get each.
+_CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("edit", {"text": "edited later"}),
+    ("score", {"score": 4321}),
+    ("remove", {"by": "moderator"}),
+    ("remove", {"by": "admin"}),
+    ("remove", {"by": "automod_filtered"}),
+    ("delete", {}),
+    ("delete_account", {}),
+    ("vanish", {}),
+)
+_LOST = {"removed", "deleted", "gone"}
+
+
+class Changed:
+    """A trial with the process `changes`, and what it reported."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.latest = f"{trial.topic}.latest"
+
+    def start(self) -> None:
+        trial = self.trial
+        trial.prepare(
+            environment={
+                "GAPLESS_CHANGES__ENABLED": "true",
+                "GAPLESS_CHANGES__SCHEDULE": str([float(age) for age in _AGES]),
+                "GAPLESS_KAFKA__TOPICS__LATEST": self.latest,
+            },
+            backlog=0,
+            comments_per_second=4,
+            submissions_per_second=2,
+        )
+        trial.system.names = (*trial.system.names, "changes")
+        trial.system.start()
+        trial.system.wait_up()
+
+    def events(self) -> list[Record]:
+        return read_topic(self.trial.broker.bootstrap_servers, f"{self.trial.topic}.changes")
+
+    def change_some(self) -> dict[str, str]:
+        """Change an item of each kind in each way; return what was requested, by fullname."""
+        trial, asked = self.trial, {}
+        wanted = 2 * len(_CHANGES)
+
+        def fresh() -> dict[str, list[str]]:
+            """Return the delivered items that have not been changed, by stream."""
+            changed = {line["fullname"] for line in trial.simulator.changes()}
+            names: dict[str, list[str]] = {"submissions": [], "comments": []}
+            for record in trial.records():
+                if record.key not in changed and record.value.get("text"):
+                    names[record.stream].append(record.key)
+            return names
+
+        wait_until(lambda: all(len(names) >= wanted // 2 for names in fresh().values()), 60.0, "items to change")
+        for names in fresh().values():
+            for (op, details), name in zip(_CHANGES, reversed(names), strict=False):
+                trial.simulator.change(op, name, **details)
+                asked[name] = op
+        return asked
+
+    def expected(self) -> dict[str, list[tuple[str, str | None]]]:
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        for line in self.trial.simulator.changes():
+            found.setdefault(line["fullname"], []).append((line["op"], line.get("category")))
+        return found
+
+    def reported(self) -> dict[str, list[tuple[str, str | None]]]:
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        for record in sorted(self.events(), key=lambda one: one.seq):
+            found.setdefault(record.key, []).append((record.value["op"], record.value["category"]))
+        return found
+
+    def settled(self) -> bool:
+        expected, reported = self.expected(), self.reported()
+        return all(set(ops) <= set(reported.get(name, ())) for name, ops in expected.items())
+
+
+@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
+def test_every_change_arrives_through_kills_and_an_outage(trial: Trial) -> None:
+    changed = Changed(trial)
+    changed.start()
+    asked = changed.change_some()
+    trial.system.kill_child("changes")
+    trial.simulator.freeze(3)
+    trial.system.kill_child("publisher")
+    wait_until(changed.settled, 60.0, "all changes to arrive")
+    for name, op in asked.items():
+        if op in {"remove", "delete", "vanish"}:
+            trial.simulator.change("restore", name)
+    trial.system.kill_child("changes")
+    wait_until(changed.settled, 60.0, "the restored items to arrive")
+    assert trial.system.stop() == 0
+
+    events = changed.events()
+    if trial.delivery == "exactly_once":
+        assert changed.reported() == changed.expected()
+    else:
+        assert {name: set(ops) for name, ops in changed.reported().items()} == {
+            name: set(ops) for name, ops in changed.expected().items()
+        }
+    texts = {record.value["text"] for record in events if record.value["op"] == "edit"}
+    assert texts == {"edited later"}
+    latest = read_topic(trial.broker.bootstrap_servers, changed.latest)
+    tombstones = Counter(record.key for record in latest if not record.value)
+    lost = {name for name, ops in changed.expected().items() if any(op in _LOST and by != "account" for op, by in ops)}
+    assert set(tombstones) == lost
+    newest = {record.key: record.value for record in latest}
+    assert all(newest[name] for name in asked), "what came back has a record again"
+    trial.notes |= {"changes": len(events), "tombstones": len(tombstones), "kills": len(trial.system.kills)}
