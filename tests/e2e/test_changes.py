@@ -89,7 +89,7 @@ class Changed:
         return all(set(ops) <= set(reported.get(name, ())) for name, ops in expected.items())
 
 
-@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
+@on(EVERYWHERE, soak=(EXACTLY_ONCE,))
 def test_every_change_arrives_through_kills_and_an_outage(trial: Trial) -> None:
     changed = Changed(trial)
     changed.start()

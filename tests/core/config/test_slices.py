@@ -11,12 +11,14 @@ import pytest
 from core.config import Config, Proxy
 from core.config.sections import ClusterSection, KafkaSection, ScraperSection, all_settings
 from core.config.slices import (
+    ChangesConfig,
     MonitorConfig,
     ProcessConfig,
     PublisherConfig,
     RedditAccess,
     ScraperConfig,
     StreamConfig,
+    changes_config,
     cluster_config,
     monitor_config,
     publisher_config,
@@ -32,18 +34,19 @@ BASE = Config(
 )
 
 STREAMS, SCRAPERS = {"submissions", "comments"}, {"scraper-a", "scraper-b"}
-EVERYBODY = STREAMS | SCRAPERS | {"publisher", "monitor"}
-LOGIN = STREAMS | SCRAPERS | {"monitor"}  # the monitor masks the secret, and the id where it is sent beside it
+ASKING = STREAMS | SCRAPERS | {"changes"}
+EVERYBODY = ASKING | {"publisher", "monitor"}
+LOGIN = ASKING | {"monitor"}  # the monitor masks the secret, and the id where it is sent beside it
 
 #: For every key: another value, and whose slice that changes.
 KEYS: dict[str, tuple[object, set[str]]] = {
     "reddit.subreddits": (("x",), STREAMS | {"monitor"}),
-    "reddit.reddit_url": ("http://x", STREAMS | SCRAPERS),
-    "reddit.oauth_url": ("http://x", STREAMS | SCRAPERS),
-    "reddit.requests_per_minute": (7, STREAMS | SCRAPERS | {"monitor"}),
+    "reddit.reddit_url": ("http://x", ASKING),
+    "reddit.oauth_url": ("http://x", ASKING),
+    "reddit.requests_per_minute": (7, ASKING | {"monitor"}),
     "reddit.client_id": ("x", LOGIN),
     "reddit.client_secret": ("x", LOGIN),
-    "reddit.user_agent": ("x", STREAMS | SCRAPERS),
+    "reddit.user_agent": ("x", ASKING),
     "streams.submissions": (False, {"comments", "submissions", "monitor"}),
     "streams.comments": (False, {"comments", "submissions", "monitor"}),
     "streams.start": ("now", STREAMS),
@@ -57,6 +60,9 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "kafka.topics.comments": ("x", {"publisher", "monitor"}),
     "kafka.topics.changes": ("x", {"publisher"}),
     "kafka.topics.latest": ("x", {"publisher", "monitor"}),
+    "kafka.topics.latest": ("x", {"publisher", "changes"}),
+    "changes.enabled": (True, STREAMS),  # their spools keep what the process has not read
+    "changes.schedule": ((7.0,), {"changes"}),
     "cluster.enabled": (True, STREAMS | {"publisher", "monitor"}),
     "cluster.group": ("x", set()),  # nothing while the cluster is off
     "cluster.instance": ("x", set()),
@@ -92,6 +98,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
 #: Where the code of each kind of process reads its slice.
 CODE: dict[type[object], list[str]] = {
     StreamConfig: ["streams/capture"],
+    ChangesConfig: ["streams/changes"],
     PublisherConfig: ["streams/publisher", "streams/cluster"],
     ScraperConfig: ["scraper"],
     MonitorConfig: ["supervisor/monitor", "core/status/crawl", "core/status/system_status.py"],
@@ -102,7 +109,12 @@ CODE: dict[type[object], list[str]] = {
 def slices(config: Config) -> dict[str, ProcessConfig]:
     scrapers = {f"scraper-{proxy.name}": scraper_config(config, proxy) for proxy in PROXIES}
     streams = {stream: stream_config(config, stream) for stream in ("submissions", "comments")}
-    return {**streams, **scrapers, "publisher": publisher_config(config), "monitor": monitor_config(config)}
+    others = {
+        "publisher": publisher_config(config),
+        "changes": changes_config(config),
+        "monitor": monitor_config(config),
+    }
+    return {**streams, **scrapers, **others}
 
 
 def with_key(key: str, value: object) -> Config:
@@ -177,7 +189,15 @@ def test_no_slice_has_a_field_that_its_process_does_not_read(kind: type[ProcessC
 
 @pytest.mark.parametrize(
     "place",
-    ["streams/capture", "streams/publisher", "streams/cluster", "scraper", "supervisor/monitor", "core/child.py"],
+    [
+        "streams/capture",
+        "streams/changes",
+        "streams/publisher",
+        "streams/cluster",
+        "scraper",
+        "supervisor/monitor",
+        "core/child.py",
+    ],
 )
 def test_no_code_of_a_process_knows_the_whole_configuration(place: str) -> None:
     """With the slices' types checked, it can read nothing else."""
