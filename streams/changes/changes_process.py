@@ -19,7 +19,7 @@ from core.spool import Batch, SpoolBroken, SpoolError, SpoolReader, SpoolWriter,
 from core.spool.committed_positions import read_positions
 from core.stream_kinds import StreamKind, stream_kinds
 from streams.changes.checker import CURSOR, Checker
-from streams.changes.duties import ChangesFileBroken, Duties
+from streams.changes.duties import ChangesFileBroken, ChangesFileError, Duties
 from streams.changes.follower import Follower
 from streams.changes.info_requests import InfoRequests
 from streams.changes.schedule import Schedule
@@ -114,7 +114,8 @@ class ChangesLoop:
         self._prune_timer = Timer(_PRUNE_EVERY_S)
         self._status_timer = Timer(_STATUS_EVERY_S)
         self._check_after = float("-inf")
-        self._failures = 0
+        self._failures = 0  # requests in a row
+        self._setbacks = 0  # turns in a row
 
     def run(self) -> None:
         """Work until a stop is requested. Raises CredentialsRejected, SpoolBroken, ChangesFileBroken."""
@@ -144,6 +145,7 @@ class ChangesLoop:
         except (TransientError, Unavailable, OSError) as error:
             self._pause_after(error)
             return
+        self._setbacks = 0
         self._context.wait(0.0 if more else self._idle_seconds())
 
     def _follow(self) -> bool:
@@ -167,7 +169,7 @@ class ChangesLoop:
         except QuotaShort:
             self._check_after = self._clock() + _SHORT_PAUSE_S
             return
-        except (SpoolError, Stopped):
+        except (SpoolError, ChangesFileError, ChangesFileBroken, Stopped):
             raise
         except (TransientError, Unavailable) as error:
             self._failures += 1
@@ -201,8 +203,8 @@ class ChangesLoop:
 
     def _pause_after(self, error: Exception) -> None:
         """Wait after an error that affects all work: the disk is full, a file is locked."""
-        self._failures += 1
-        pause = _RETRY.pause(self._failures, random.random)
+        self._setbacks += 1
+        pause = _RETRY.pause(self._setbacks, random.random)
         fields = {"error": str(error), "kind": type(error).__name__, "retry_in_seconds": round(pause, 2)}
         self._context.log.error("changes_paused", **fields)
         self._context.wait(pause)

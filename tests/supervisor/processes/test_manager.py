@@ -1,5 +1,7 @@
 """The manager, driven by tables of events on a clock of its own."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.errors import PERMANENT_EXIT, ExitCode
@@ -135,6 +137,15 @@ def test_when_no_source_is_left_it_drains_and_gives_up() -> None:
     assert manager.run() is ExitCode.GAVE_UP
     assert "comments" in manager.gave_up
     assert world.diary[-2:] == [(4.0, "stop", "publisher"), (6.0, "stop", "broker")]
+
+
+def test_a_source_that_depends_on_the_others_does_not_keep_it_running() -> None:
+    ends: list[Event] = [(3.0, "ends", "comments", PERMANENT_EXIT)]
+    world = World(ends)
+    changes = replace(source("changes"), dependent=True)
+    manager = world.manager([source("comments"), changes])
+    assert manager.run() is ExitCode.GAVE_UP
+    assert "changes" not in manager.gave_up
 
 
 def test_a_child_that_cannot_even_be_spawned_is_tried_again_and_then_parked() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.config import EMBEDDED, Config, Proxy
-from core.config.sections import MonitorSection, ScraperSection
+from core.config.sections import ChangesSection, MonitorSection, ScraperSection
 from core.spool import spool_path
 from supervisor.processes.child_spec import Stage
 from supervisor.runtime import topology
@@ -31,6 +31,16 @@ def test_the_publisher_starts_before_the_streams_and_stops_after_them() -> None:
 
 def test_a_stream_that_is_switched_off_has_no_process() -> None:
     assert names(replace(CONFIG, streams=replace(CONFIG.streams, comments=False))) == ["publisher", "submissions"]
+
+
+def test_later_changes_have_a_process_only_where_they_are_enabled_beside_a_stream() -> None:
+    config = replace(CONFIG, changes=ChangesSection(enabled=True))
+    specs = topology.topology(config)
+    assert [spec.name for spec in specs] == ["publisher", "submissions", "comments", "changes"]
+    assert (specs[-1].stage, specs[-1].dependent) == (Stage.SOURCE, True)
+    assert all(spec.arguments[0].followed for spec in specs[1:3]), "their spools keep what it has not read"
+    off = replace(config.streams, submissions=False, comments=False)
+    assert "changes" not in names(replace(config, streams=off))
 
 
 def test_there_is_a_scraper_for_each_proxy_or_one_that_goes_without() -> None:
