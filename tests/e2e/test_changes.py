@@ -1,5 +1,6 @@
 """Later changes of delivered items arrive: each once, none that did not happen, and tombstones for what is lost."""
 
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ class Changed:
         self.trial = trial
         self.latest = f"{trial.topic}.latest"
 
-    def start(self) -> None:
+    def start(self, **world: Any) -> None:
         trial = self.trial
         trial.prepare(
             environment={
@@ -45,6 +46,7 @@ class Changed:
             backlog=0,
             comments_per_second=4,
             submissions_per_second=2,
+            **world,
         )
         trial.system.names = (*trial.system.names, "changes")
         trial.system.start()
@@ -78,6 +80,13 @@ class Changed:
         found: dict[str, list[tuple[str, str | None]]] = {}
         for line in self.trial.simulator.changes():
             found.setdefault(line["fullname"], []).append((line["op"], line.get("category")))
+        return found
+
+    def truth(self) -> dict[str, list[dict[str, Any]]]:
+        """Return all changes of each item."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for line in self.trial.simulator.changes():
+            found.setdefault(line["fullname"], []).append(line)
         return found
 
     def reported(self) -> dict[str, list[tuple[str, str | None]]]:
@@ -162,3 +171,43 @@ def _worst_lag(trial: Trial, *, enabled: bool) -> float:
     ]
     assert len(lags) > 300
     return sorted(lags)[int(0.99 * len(lags))]
+
+
+#: Two changes of an item that are this close may be found by one look, seconds; an outage makes looks rarer.
+_APART_S = 12.0
+
+
+@on(soak=(EXACTLY_ONCE,))
+def test_random_changes_in_a_storm_of_kills(trial: Trial) -> None:
+    """Whatever happens to items: no event that did not happen, none twice, and none lost that a look could find."""
+    changed = Changed(trial)
+    changed.start(
+        edited_share=0.4, lost_posts_share=0.4, lost_comments_share=0.4, restored_share=0.5, change_seconds=(3, 50)
+    )
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        trial.pass_time(4)
+        trial.system.kill_child(trial.random.choice(["changes", "changes", "publisher"]))
+        if trial.random.random() < 0.2:
+            trial.simulator.freeze(2)
+    trial.simulator.pause()
+    trial.pass_time(20)
+    assert trial.system.stop() == 0
+
+    truth, reported = changed.truth(), changed.reported()
+    captured = {one.key: datetime.fromisoformat(one.value["timestamp"]).timestamp() for one in trial.records()}
+    stopped = time.time()
+    missing = []
+    for name, lines in truth.items():
+        happened = Counter((line["op"], line.get("category")) for line in lines)
+        assert not Counter(reported.get(name, ())) - happened, (name, lines, reported[name])
+        for before, line, after in zip([None, *lines], lines, [*lines[1:], None], strict=False):
+            alone = all(other is None or abs(other["time"] - line["time"]) > _APART_S for other in (before, after))
+            known = name in captured and captured[name] + 1 < line["time"] < stopped - 20
+            if alone and known and (line["op"], line.get("category")) not in reported.get(name, ()):
+                missing.append((name, lines, reported.get(name)))
+    assert not missing, missing[:3]
+    assert set(reported) <= set(truth)
+    found = sum(map(len, reported.values()))
+    assert found > 50
+    trial.notes |= {"changes": found, "happened": sum(map(len, truth.values())), "kills": len(trial.system.kills)}
