@@ -18,7 +18,7 @@ from core.reddit.request_errors import QuotaShort, Stopped, Unavailable
 from core.spool import Batch, SpoolBroken, SpoolError, SpoolReader, SpoolWriter, watched
 from core.spool.committed_positions import read_positions
 from core.stream_kinds import StreamKind, stream_kinds
-from streams.changes.checker import CURSOR, Checker
+from streams.changes.checker import Checker
 from streams.changes.duties import ChangesFileBroken, ChangesFileError, Duties
 from streams.changes.follower import Follower
 from streams.changes.info_requests import InfoRequests
@@ -119,7 +119,7 @@ class ChangesLoop:
 
     def run(self) -> None:
         """Work until a stop is requested. Raises CredentialsRejected, SpoolBroken, ChangesFileBroken."""
-        self._checker.recover(self._writer.load_cursor().get(CURSOR))
+        self._checker.recover(self._writer.load_cursor())
         fields = dict(self._duties.items)
         self._context.log.info("changes_opened", duties=fields, looks=self._duties.applied)
         self._context.ready()

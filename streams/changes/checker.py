@@ -25,6 +25,9 @@ from streams.reddit.listing_page import Item
 #: The entry of the spool's cursor that carries the changes of blocks.
 CURSOR = "changes"
 
+#: The entry with the names of items that were seen last.
+WITNESSES_CURSOR = "changes_witnesses"
+
 #: Names of a request that leave room for two items that surely exist.
 _ROOM = MOST_NAMES - 2
 
@@ -110,9 +113,14 @@ class Checker:
         #: looks on time, and late ones, of the last step
         self.last_looks = (0, 0)
 
-    def recover(self, stored: object) -> None:
-        """Apply the changes of the last look again, if the process was killed before they were written."""
-        last = Applied.from_json(stored)
+    def recover(self, cursor: Mapping[str, object]) -> None:
+        """Apply the changes of the last look again, if the process was killed before they were written.
+
+        `cursor`: of the spool.
+        """
+        names = cursor.get(WITNESSES_CURSOR)
+        self.witnesses.saw(map(str, names) if isinstance(names, list) else ())
+        last = Applied.from_json(cursor.get(CURSOR))
         if last is None:
             return
         if last.store_id == self._duties.store_id and last.number > self._duties.applied + 1:
@@ -289,7 +297,8 @@ class Checker:
         found.counts.update(looks_skipped=settled.skipped, looks_dropped=settled.dropped)
         applied = Applied(duties.store_id, self._number + 1, settled.changes)
         counters = {name: count for name, count in found.counts.items() if count}
-        last_seq = self._writer.commit(Batch(found.records, cursor={CURSOR: applied.to_json()}, counters=counters))
+        cursor = {CURSOR: applied.to_json(), WITNESSES_CURSOR: self.witnesses.names()}
+        last_seq = self._writer.commit(Batch(found.records, cursor=cursor, counters=counters))
         self._number, self._pending = applied.number, applied
         self.finish()
         self._refusals = 0

@@ -22,6 +22,10 @@ class Witnesses:
         while len(self._names) > _REMEMBERED:
             self._names.popitem(last=False)
 
+    def names(self) -> list[str]:
+        """Return the names, the most recent last."""
+        return list(self._names)
+
     def missed(self, names: Iterable[str]) -> None:
         """Forget items that were not in an answer."""
         for name in names:
