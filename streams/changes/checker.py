@@ -297,7 +297,7 @@ class Checker:
         found.counts.update(looks_skipped=settled.skipped, looks_dropped=settled.dropped)
         applied = Applied(duties.store_id, self._number + 1, settled.changes)
         counters = {name: count for name, count in found.counts.items() if count}
-        cursor = {CURSOR: applied.to_json(), WITNESSES_CURSOR: self.witnesses.names()}
+        cursor: dict[str, object] = {CURSOR: applied.to_json(), WITNESSES_CURSOR: self.witnesses.names()}
         last_seq = self._writer.commit(Batch(found.records, cursor=cursor, counters=counters))
         self._number, self._pending = applied.number, applied
         self.finish()
