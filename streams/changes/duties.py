@@ -20,8 +20,8 @@ from core.errors import TransientError
 from core.spool.followed_positions import changes_path
 from core.spool.spool_files import move_aside, put_in_place, remove_database, sync_directory
 from core.storage.file_guard import FileGuard
-from core.storage.private_files import make_directory
-from core.storage.sqlite import connect, is_sound, is_unreadable, transaction
+from core.storage.private_files import make_directory, write_private
+from core.storage.sqlite import connect, is_unreadable, transaction
 from streams.changes.blocks import Block, BlockChange
 from streams.changes.duty_block import MOST, BrokenBlockError, Duty, pack, unpack
 
@@ -141,19 +141,17 @@ class Duties:
         make_directory(state_dir)
         path = changes_path(state_dir)
         with _explained(path):
-            if path.exists() and not (path.is_file() and is_sound(path)):
-                log.error("changes_file_broken", path=str(path), moved_to=str(move_aside(path)))
-            connection = connect(path, cache_kib=_CACHE_KIB, page_size=_PAGE_SIZE)
+            if suspect_path(state_dir).exists():
+                _move_aside(path, "a former process found it broken")
+                suspect_path(state_dir).unlink()
             try:
-                with transaction(connection):
-                    for statement in _TABLES:
-                        connection.execute(statement)
-                    row = connection.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
-                    lost = known is not None and (row is None or row[0] != known)
-                    if row is None:
-                        connection.execute("INSERT INTO meta VALUES ('store', ?)", (uuid.uuid4().hex,))
-                    if lost:
-                        _start_at(connection, positions())
+                connection, lost = _prepared(path, known, positions)
+            except sqlite3.DatabaseError as error:
+                if not is_unreadable(error):
+                    raise
+                _move_aside(path, str(error))
+                connection, lost = _prepared(path, known, positions)
+            try:
                 return cls(state_dir, connection, clock, bucket_s), lost
             except BaseException:
                 connection.close()
@@ -359,6 +357,8 @@ class Duties:
                 yield
             except sqlite3.Error as error:
                 if is_unreadable(error):
+                    with contextlib.suppress(OSError):
+                        write_private(suspect_path(self._path.parent), "")
                     self._broken = ChangesFileBroken(f"{self._path} is broken ({error}): the process restarts")
                     raise self._broken from error
                 raise
@@ -366,6 +366,37 @@ class Duties:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def suspect_path(state_dir: Path) -> Path:
+    """Return the marker of a file that was found broken: a check of a large one at each start would take too long."""
+    return changes_path(state_dir).with_suffix(".suspect")
+
+
+def _prepared(
+    path: Path, known: str | None, positions: Callable[[], Mapping[str, tuple[str, int]]]
+) -> tuple[sqlite3.Connection, bool]:
+    """Open the file and make its tables; return also whether another file was known before."""
+    connection = connect(path, cache_kib=_CACHE_KIB, page_size=_PAGE_SIZE)
+    try:
+        with transaction(connection):
+            for statement in _TABLES:
+                connection.execute(statement)
+            row = connection.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()
+            lost = known is not None and (row is None or row[0] != known)
+            if row is None:
+                connection.execute("INSERT INTO meta VALUES ('store', ?)", (uuid.uuid4().hex,))
+            if lost:
+                _start_at(connection, positions())
+    except BaseException:
+        connection.close()
+        raise
+    return connection, lost
+
+
+def _move_aside(path: Path, reason: str) -> None:
+    moved_to = str(move_aside(path))
+    log.error("changes_file_broken", path=str(path), error=reason, moved_to=moved_to)
 
 
 def _write(connection: sqlite3.Connection, change: BlockChange) -> int:

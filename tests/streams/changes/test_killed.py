@@ -20,6 +20,7 @@ from core.spool.followed_positions import changes_path
 from core.spool.spool_files import remove_database, spool_path
 from core.storage.sqlite import connect
 from streams.changes.changes_process import open_duties
+from streams.changes.duties import suspect_path
 from tests.streams.changes.killed_checker import NUMBER, names, things
 from tests.streams.changes.small_reddit import Thing
 from tests.streams.changes.stage import HOUR, MortalWriter, Stage
@@ -111,6 +112,25 @@ def test_a_lost_file_is_reported_and_what_is_delivered_later_is_looked_at(tmp_pa
     stage.run(2 * HOUR)
     assert stage.ops(late) == ["score"]
     assert stage.counters()["changes_files_lost"] == 1
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_broken_file_is_moved_aside_and_reported(tmp_path: Path, *, marked: bool) -> None:
+    stage = Stage(tmp_path)
+    stage.capture("comments")
+    stage.run(60)
+    if marked:
+        suspect_path(tmp_path).touch()
+    else:
+        changes_path(tmp_path).write_bytes(b"x" * 70_000)
+    stage.run(60)
+    (thing,) = stage.capture("comments")
+    thing.score = 8
+    stage.run(2 * HOUR)
+    assert stage.ops() == ["score"]
+    assert stage.counters()["changes_files_lost"] == 1
+    assert list(tmp_path.glob("changes.db.corrupt-*"))
+    assert not suspect_path(tmp_path).exists()
 
 
 def test_a_file_that_is_deleted_while_it_is_open_is_written_back(tmp_path: Path) -> None:
