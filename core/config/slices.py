@@ -82,6 +82,7 @@ class ChangesConfig(ProcessConfig):
 
     schedule: tuple[float, ...]  #: ages of the looks, seconds, ascending
     latest: bool  #: a topic has the newest record of each item
+    payload: str  #: of these records, as for the streams
     access: RedditAccess
     requests_per_minute: int
 
@@ -191,6 +192,7 @@ def changes_config(config: Config) -> ChangesConfig:
         logging=log_config(config),
         schedule=config.changes.schedule,
         latest=bool(config.kafka.topics.latest),
+        payload=config.streams.payload,
         access=reddit_access(config),
         requests_per_minute=config.reddit.requests_per_minute,
     )

@@ -40,10 +40,15 @@ def event_records(
     return records
 
 
-def latest_record(look: Look, kind: StreamKind, item: Item | None, *, fullname: str, now: float) -> Record | None:
-    """Return the row for the topic of the newest states; None: it stays as it is. No value: a tombstone."""
+def latest_record(
+    look: Look, kind: StreamKind, item: Item | None, *, fullname: str, now: float, full: bool
+) -> Record | None:
+    """Return the row for the topic of the newest states; None: it stays as it is. No value: a tombstone.
+
+    `full`: the record has the object that Reddit served, too.
+    """
     if look.tombstone:
         return Record(fullname.encode(), b"", kind.schema)
     if item is not None and look.renews_record:
-        return make_record(item, kind.name, now)
+        return make_record(item, kind.name, now, full=full)
     return None

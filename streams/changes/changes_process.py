@@ -107,7 +107,15 @@ class ChangesLoop:
         self._wall = wall
         self._follower = Follower(config.state_dir, kinds, duties, schedule, log=context.log, clock=wall)
         self._checker = Checker(
-            writer, duties, requests, kinds, schedule, latest=config.latest, log=context.log, clock=wall
+            writer,
+            duties,
+            requests,
+            kinds,
+            schedule,
+            latest=config.latest,
+            full=config.payload == "full",
+            log=context.log,
+            clock=wall,
         )
         self._status = StatusFile(config.state_dir, duties, streams, schedule, wall)
         self._follow_timer = Timer(_FOLLOW_EVERY_S)

@@ -78,6 +78,7 @@ class Checker:
         kinds: of the items, those first that come first when the quota is short.
         schedule: of the looks.
         latest: whether the newest records are written too.
+        full: whether these have the object that Reddit served.
         log: of the process.
         clock: epoch seconds.
     """
@@ -91,6 +92,7 @@ class Checker:
         schedule: Schedule,
         *,
         latest: bool,
+        full: bool,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
     ) -> None:
@@ -101,6 +103,7 @@ class Checker:
         self._streams = tuple(self._kinds)
         self._schedule = schedule
         self._latest = latest
+        self._full = full
         self._log = log
         self._clock = clock
         self.witnesses = Witnesses()
@@ -263,8 +266,9 @@ class Checker:
         found.records += event_records(
             look, one.kind, fullname=one.name, subreddit=subreddit, created=created, shown=shown, now=now
         )
-        if self._latest and (latest := latest_record(look, one.kind, item, fullname=one.name, now=now)) is not None:
-            found.records.append(latest)
+        if self._latest:
+            row = latest_record(look, one.kind, item, fullname=one.name, now=now, full=self._full)
+            found.records += [row] if row is not None else []
         found.counts.update(f"op_{change.op.value}" for change in look.changes)
         found.counts["captured"] += len(look.changes)
         on_time = self._schedule.is_on_time(one.block.base, one.block.due, now)

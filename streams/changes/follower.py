@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import structlog
 
+from core.record_value import REDDIT, own_fields
 from core.spool import SpoolReader
 from core.spool.committed_positions import read_positions
 from core.stream_kinds import StreamKind
@@ -118,8 +119,8 @@ class Follower:
         if schema != kind.schema or not _NAME.fullmatch(name) or not name.startswith(f"{kind.prefix}_"):
             return None
         try:
-            content: dict[str, Any] = orjson.loads(value)
-            data = content.get("reddit")
+            content = _content(value)
+            data = content.get(REDDIT)
             known = known_of(shown_of(content, data if isinstance(data, dict) else {}))
             captured_at = datetime.fromisoformat(content["timestamp"]).timestamp()
             created = content["created_utc"]
@@ -137,3 +138,14 @@ class Follower:
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
+
+
+def _content(value: bytes) -> dict[str, Any]:
+    """Return a decoded record; without what Reddit served if that is nested too deeply. Raises ValueError."""
+    try:
+        content = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return own_fields(value)
+    if not isinstance(content, dict):
+        raise ValueError("a record is a JSON object")  # noqa: TRY004 (one error for all that is none)
+    return content

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streams.reddit.listing_page import clean
+from core.reddit.json_text import clean
 
 DELETED = "[deleted]"
 REMOVED = "[removed]"

@@ -51,7 +51,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "streams.comments": (False, {"comments", "submissions", "monitor"}),
     "streams.start": ("now", STREAMS),
     "streams.max_poll_interval": (7.0, STREAMS | {"monitor"}),
-    "streams.payload": ("record", STREAMS),
+    "streams.payload": ("record", STREAMS | {"changes"}),
     "kafka.bootstrap_servers": ("x:1", {"publisher", "monitor"}),
     "kafka.topic": ("x", {"publisher", "monitor"}),
     "kafka.delivery": ("exactly_once", {"publisher", "monitor"}),

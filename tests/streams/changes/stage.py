@@ -76,6 +76,7 @@ class Stage:
     notes: Notes = field(default_factory=Notes)
     schedule: tuple[float, ...] = SCHEDULE
     latest: bool = True
+    payload: str = "record"
     #: number of a commit of an incarnation → "before" or "after": when it is killed
     fates: dict[int, str] = field(default_factory=dict)
     kills: int = 0
@@ -88,6 +89,7 @@ class Stage:
             logging=log_config(base),
             schedule=self.schedule,
             latest=self.latest,
+            payload=self.payload,
             access=reddit_access(base),
             requests_per_minute=100,
         )
@@ -106,7 +108,7 @@ class Stage:
     def store(self, stream: str, things: list[Thing], *, schema: str = "") -> None:
         """Write records of items into their spool."""
         items = [Item(one.fullname, one.fullname, one.subreddit, one.created, one.data()) for one in things]
-        records = make_records(items, stream, self.clock.now)
+        records = make_records(items, stream, self.clock.now, full=self.payload == "full")
         if schema:
             records = [record._replace(schema=schema) for record in records]
         with SpoolWriter(self.directory, stream, followed=True, clock=self.clock) as writer:

@@ -7,7 +7,10 @@ import jsonschema
 import pytest
 
 from core.reddit.request_errors import QuotaShort, RateLimited, RequestRejected, Unreachable
+from core.spool import Batch, SpoolWriter
 from core.status.changes_status import read_changes_status
+from streams.record import make_record
+from streams.reddit.listing_page import Item
 from tests.streams.changes.small_reddit import Thing
 from tests.streams.changes.stage import HOUR, Changer, Stage
 
@@ -96,6 +99,18 @@ def test_without_a_topic_of_newest_states_only_events_are_written(stage: Stage) 
     thing.state = "deleted"
     stage.run(2 * HOUR)
     assert [row.schema for row in stage.rows()] == ["reddit.change.v1"]
+
+
+def test_with_the_whole_payload_an_edit_without_another_text_is_noticed_and_the_newest_record_has_it(
+    stage: Stage,
+) -> None:
+    stage.payload = "full"
+    (thing,) = stage.capture("comments")
+    thing.edited = stage.clock.now + 100
+    stage.run(2 * HOUR)
+    assert stage.ops(thing) == ["edit"]
+    (row,) = stage.latest_of(thing)
+    assert json.loads(row.value)["reddit"]["edited"] == thing.edited
 
 
 def test_several_changes_at_one_look_are_several_events_and_one_record(stage: Stage) -> None:
@@ -271,6 +286,19 @@ def test_rows_of_other_programs_are_skipped_and_counted(stage: Stage) -> None:
     stage.run(2 * HOUR)
     assert stage.waiting() == 0
     assert stage.counters()["rows_not_followed"] == 1
+
+
+def test_a_record_with_an_object_that_is_nested_too_deeply_is_followed(stage: Stage) -> None:
+    thing = stage.reddit.add(Thing("comments", 1, "Bitcoin", stage.clock.now))
+    item = Item(thing.fullname, thing.fullname, thing.subreddit, thing.created, thing.data())
+    record = make_record(item, "comments", stage.clock.now)
+    deep = b',"reddit":' + b'{"a":' * 2000 + b"1" + b"}" * 2001
+    with SpoolWriter(stage.directory, "comments", clock=stage.clock) as writer:
+        writer.commit(Batch([record._replace(value=record.value[:-1] + deep)]))
+    stage.deliver("comments")
+    thing.score = 5
+    stage.run(2 * HOUR)
+    assert stage.ops(thing) == ["score"]
 
 
 def test_the_status_says_what_is_done_and_what_waits(stage: Stage) -> None:
