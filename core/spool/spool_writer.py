@@ -12,7 +12,7 @@ from types import TracebackType
 import structlog
 
 from core.errors import TransientError
-from core.spool.batch_tables import add_counters, write_batch
+from core.spool.batch_tables import write_batch
 from core.spool.committed_positions import read_known_streams, read_positions
 from core.spool.content import Content
 from core.spool.followed_positions import read_followed
@@ -22,6 +22,7 @@ from core.spool.loss import FoundSpool, Loss, assess, proven_moments, record_los
 from core.spool.model import Batch, Gap
 from core.spool.old_names import count_old_names, delete_old_names, find_names, forget_oldest, move_names
 from core.spool.predecessor import mark
+from core.spool.pruning import KEEP_REJECTS, delete_records, delete_rejects
 from core.spool.recovery import Expected, examine, make_database, open_database, rescue
 from core.spool.spool_files import report_suspect, spool_path, suspect_path
 from core.spool.spool_reader import read_gaps
@@ -30,25 +31,6 @@ from core.spool.stream_state import StreamState, entries_of, rows_of
 from core.spool.writer_lock import TAKEOVER_TIMEOUT, LockHeld, SpoolLock, SpoolNote
 from core.storage.file_guard import FileChange, FileGuard
 from core.storage.sqlite import is_disk_failure, is_unreadable, transaction
-
-#: Acknowledged rows are kept for inspection for this time (seconds), and up to this number; then they are deleted.
-KEEP_SECONDS = 3600.0
-KEEP_ROWS = 10_000
-_PRUNE_CHUNK = 5_000
-
-#: Acknowledged rows that the process `changes` has not read are kept for this time, and up to this number.
-KEEP_UNFOLLOWED_SECONDS = 3 * 86_400.0
-KEEP_UNFOLLOWED_ROWS = 2_000_000
-
-#: Entries of listings that were not items are kept for inspection: the newest, up to this number and these bytes.
-KEEP_REJECTS = 10_000
-KEEP_REJECT_BYTES = 16_000_000
-
-#: Deletes rows: up to a seq, if they are beyond a number or an age; at most so many.
-_PRUNE = (
-    "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
-    " WHERE seq <= ? AND (seq <= ? OR captured_at < ?) ORDER BY seq LIMIT ?)"
-)
 
 #: Seconds that a new writer waits for an ending predecessor to release the file.
 _TAKEOVER_TIMEOUT = TAKEOVER_TIMEOUT
@@ -434,24 +416,17 @@ class SpoolWriter:
             return 0
 
     def _prune_records(self, position: int) -> None:
-        read, now = self._follower_position(position), self._clock()
+        followed, now = self._follower_position(position), self._clock()
         with transaction(self._connection) as connection:
-            deleted = connection.execute(_PRUNE, (read, read - KEEP_ROWS, now - KEEP_SECONDS, _PRUNE_CHUNK)).rowcount
-            unfollowed = 0
-            if read < position:
-                limits = (position, position - KEEP_UNFOLLOWED_ROWS, now - KEEP_UNFOLLOWED_SECONDS, _PRUNE_CHUNK)
-                unfollowed = connection.execute(_PRUNE, limits).rowcount
-                deleted += unfollowed
-            if unfollowed:
-                add_counters(connection, {"changes_unfollowed": unfollowed})
-            if deleted:
+            deleted = delete_records(connection, delivered=position, followed=followed, now=now)
+            if deleted.records:
                 write_commits(connection, self._content.commits + 1)
-        if unfollowed:
+        if deleted.unfollowed:
             hint = "the process changes has not read these records in time: their later changes are not reported"
-            log.error("changes_unfollowed", stream=self.stream, count=unfollowed, hint=hint)
-        if deleted:
+            log.error("changes_unfollowed", stream=self.stream, count=deleted.unfollowed, hint=hint)
+        if deleted.records:
             self._content.commits += 1
-            self._content.records -= deleted
+            self._content.records -= deleted.records
             self._write_note()
         # each page is a separate step, and `execute` runs only the first one
         self._connection.executescript("PRAGMA incremental_vacuum(2000)")
@@ -459,14 +434,7 @@ class SpoolWriter:
     def _prune_rejects(self) -> None:
         """Delete the oldest rejects beyond the limits, and count them."""
         with transaction(self._connection) as connection:
-            dropped = connection.execute(
-                "DELETE FROM rejects WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS place,"
-                " sum(length(raw)) OVER newest AS bytes FROM rejects WINDOW newest AS (ORDER BY id DESC))"
-                " WHERE place > ? OR bytes > ?)",
-                (KEEP_REJECTS, KEEP_REJECT_BYTES),
-            ).rowcount
-            if dropped:
-                add_counters(connection, {"rejects_dropped": dropped})
+            dropped = delete_rejects(connection)
         if dropped:
             log.warning("rejects_dropped", stream=self.stream, count=dropped, kept=KEEP_REJECTS)
 

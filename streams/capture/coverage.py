@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.spool import Batch, Gap, GapState, SpoolWriter
-from core.spool.spool_writer import KEEP_REJECTS
+from core.spool.pruning import KEEP_REJECTS
 from core.spool.stream_state import EVERY_SUBREDDIT, StateChange
 from streams.capture.group_packing import lower_names
 from streams.capture.late_loss import LateLoss

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.reddit import bounds, quota_answers
-from core.spool.spool_writer import KEEP_REJECT_BYTES, KEEP_REJECTS
+from core.spool.pruning import KEEP_REJECT_BYTES, KEEP_REJECTS
 from streams.reddit.listing_page import EARLIEST, LATEST
 from tests.docs.markdown import rows, section
 

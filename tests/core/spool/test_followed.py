@@ -70,7 +70,7 @@ def test_after_three_days_unread_rows_are_pruned_and_counted(tmp_path: Path) -> 
 
 
 def test_unread_rows_beyond_the_number_are_pruned_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.spool.spool_writer.KEEP_UNFOLLOWED_ROWS", 4)
+    monkeypatch.setattr("core.spool.pruning.KEEP_UNFOLLOWED_ROWS", 4)
     with SpoolWriter(tmp_path, STREAM, followed=True) as writer:
         writer.commit(records(10))
         acknowledge(tmp_path, writer.spool_id, 9)

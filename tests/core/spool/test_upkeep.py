@@ -46,7 +46,7 @@ def test_only_what_the_publisher_recorded_is_dropped_and_only_when_old(tmp_path:
 def test_acknowledged_rows_beyond_the_count_are_dropped_however_young(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.spool.spool_writer.KEEP_ROWS", 3)
+    monkeypatch.setattr("core.spool.pruning.KEEP_ROWS", 3)
     with SpoolWriter(tmp_path, STREAM) as writer:
         writer.commit(records(10))
         acknowledge(tmp_path, writer.spool_id, 8)
@@ -89,8 +89,8 @@ def test_with_unreadable_positions_nothing_is_dropped_and_names_still_are(
 def test_rejects_are_bounded_and_what_is_dropped_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, size: int, limits: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr("core.spool.spool_writer.KEEP_REJECTS", limits[0])
-    monkeypatch.setattr("core.spool.spool_writer.KEEP_REJECT_BYTES", limits[1])
+    monkeypatch.setattr("core.spool.pruning.KEEP_REJECTS", limits[0])
+    monkeypatch.setattr("core.spool.pruning.KEEP_REJECT_BYTES", limits[1])
     with SpoolWriter(tmp_path, STREAM) as writer:
         for number in range(rows):
             writer.commit(Batch(rejects=[(f"reason {number}", b"x" * size)]))
