@@ -162,8 +162,10 @@ def _worst_lag(trial: Trial, *, enabled: bool) -> float:
     )
     trial.system.start()
     trial.system.wait_up()
+    trial.pass_time(10)
+    began = time.time()
     trial.pass_time(40)
-    surfaced = {item.fullname: item.surfaced_at for item in trial.simulator.truth()}
+    surfaced = {one.fullname: at for one in trial.simulator.truth() if (at := one.surfaced_at) and at > began}
     lags = [
         datetime.fromisoformat(record.value["timestamp"]).timestamp() - at
         for record in trial.records()
