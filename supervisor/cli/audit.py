@@ -9,7 +9,6 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Protocol, TextIO
 
 from core.config import Config, load_config
@@ -146,7 +145,7 @@ def _sample(timeout: float) -> Sampler:
         from streams.audit.command import run_audit  # noqa: PLC0415  PRAW, which other commands do not need
 
         settings = config.supervisor
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, _stopped_by_signals() as stop:
+        with os.fdopen(os.open(os.devnull, os.O_WRONLY), "w") as nowhere, _stopped_by_signals() as stop:
             log_setup.configure(
                 _PROCESS, settings.log_dir, "json", settings.log_max_bytes, settings.log_backups, stream=nowhere
             )
