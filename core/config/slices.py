@@ -143,6 +143,7 @@ class StatusConfig(ProcessConfig):
     scrapers: tuple[str, ...]  #: names of the scraper processes
     discovers: bool  #: the crawl adds the subreddits that it finds
     cluster: ClusterConfig | None = field(default=None, kw_only=True)
+    changes: bool = field(default=False, kw_only=True)  #: the process `changes` is configured
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -259,6 +260,7 @@ def status_config(config: Config) -> StatusConfig:
         scrapers=config.scraper.processes,
         discovers=config.scraper.discover and config.scraper.max_depth > 0,
         cluster=cluster_config(config),
+        changes=config.changes.enabled and bool(config.streams.enabled),
     )
 
 
@@ -275,6 +277,7 @@ def monitor_config(config: Config) -> MonitorConfig:
         scrapers=status.scrapers,
         discovers=status.discovers,
         cluster=status.cluster,
+        changes=status.changes,
         max_poll_interval=config.streams.max_poll_interval,
         kafka_servers=config.kafka.bootstrap_servers,
         kafka_topic=", ".join(config.topics),

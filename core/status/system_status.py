@@ -9,11 +9,13 @@ from core.config.slices import StatusConfig
 from core.control_client import ControlError, NotRunningError
 from core.process import procfs
 from core.status.audit_status import AuditStatus, read_audit
+from core.status.changes_status import ChangesStatus, read_changes_status
 from core.status.cluster_status import ClusterStatus, read_cluster
 from core.status.crawl import Crawl, Frontier, read_crawl_of
 from core.status.scope import EVERYTHING
 from core.status.stream_stats import Flow, read_flow
 from core.status.supervisor_state import LastState, read_last_state
+from core.stream_kinds import stream_names
 
 RUNNING, STOPPING, STOPPED = "RUNNING", "STOPPING", "STOPPED"
 
@@ -37,6 +39,8 @@ class Status:
     now: float = 0.0  #: epoch seconds
     cluster: ClusterStatus | None = None  #: None: this is the only machine
     audit: AuditStatus = field(default_factory=AuditStatus)
+    changes: ChangesStatus | None = None  #: None: the process `changes` is not configured, and has never run
+    follows_changes: bool = False  #: the process `changes` is configured
 
     @property
     def runs(self) -> bool:
@@ -69,6 +73,7 @@ class Status:
                 "frontier": frontier.to_do,
             },
             "quota": {"used": flow.quota.used, "remaining": flow.quota.remaining, "reset_s": flow.quota.reset_s},
+            "changes": None if self.changes is None else self.changes.document(self.now, enabled=self.follows_changes),
             "cluster": None if self.cluster is None else self.cluster.document(),
         }
 
@@ -83,17 +88,28 @@ def read_status(config: StatusConfig, now: float) -> Status:
     flow.unreadable += without_mailbox
     crawl = read_crawl_of(config, now)
     audit = read_audit(state_dir, config.streams, now)
-    unreadable = [*flow.unreadable, *crawl.unreadable, *audit.unreadable]
+    changes = _read_changes(config)
+    unreadable = [*flow.unreadable, *crawl.unreadable, *audit.unreadable, *(changes.unreadable if changes else ())]
+    parts: dict[str, Any] = {
+        "now": now,
+        "cluster": cluster,
+        "audit": audit,
+        "changes": changes,
+        "follows_changes": config.changes,
+    }
     try:
         answer = control_client.ask(state_dir, {"command": "status"})
     except ControlError as error:
         status = _without_answer(state_dir, flow, error, now)
         crawl = replace(crawl, runs=status.supervisor["state"] != STOPPED)
-        return replace(
-            status, crawl=crawl, remarks=[*status.remarks, *unreadable], now=now, cluster=cluster, audit=audit
-        )
+        return replace(status, crawl=crawl, remarks=[*status.remarks, *unreadable], **parts)
     supervisor, processes = answer["supervisor"], answer["processes"]
-    return Status(supervisor, processes, flow, unreadable, crawl=crawl, now=now, cluster=cluster, audit=audit)
+    return Status(supervisor, processes, flow, unreadable, crawl=crawl, **parts)
+
+
+def _read_changes(config: StatusConfig) -> ChangesStatus | None:
+    known = read_changes_status(config.state_dir, stream_names())
+    return ChangesStatus() if known is None and config.changes else known
 
 
 def _without_answer(state_dir: Path, flow: Flow, error: ControlError, now: float) -> Status:

@@ -108,6 +108,8 @@ class Duties:
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         self.store_id = str(meta["store"])
         self.applied = int(meta.get("applied", 0))
+        #: when this file took the place of a lost one, epoch seconds
+        self.lost_at = float(meta["lost_at"]) if "lost_at" in meta else None
         self.items: Counter[str] = Counter()
         #: items of blocks that could not be read
         self.dropped = 0
@@ -145,12 +147,12 @@ class Duties:
                 _move_aside(path, "a former process found it broken")
                 suspect_path(state_dir).unlink()
             try:
-                connection, lost = _prepared(path, known, positions)
+                connection, lost = _prepared(path, known, positions, clock())
             except sqlite3.DatabaseError as error:
                 if not is_unreadable(error):
                     raise
                 _move_aside(path, str(error))
-                connection, lost = _prepared(path, known, positions)
+                connection, lost = _prepared(path, known, positions, clock())
             try:
                 return cls(state_dir, connection, clock, bucket_s), lost
             except BaseException:
@@ -374,7 +376,7 @@ def suspect_path(state_dir: Path) -> Path:
 
 
 def _prepared(
-    path: Path, known: str | None, positions: Callable[[], Mapping[str, tuple[str, int]]]
+    path: Path, known: str | None, positions: Callable[[], Mapping[str, tuple[str, int]]], now: float
 ) -> tuple[sqlite3.Connection, bool]:
     """Open the file and make its tables; return also whether another file was known before."""
     connection = connect(path, cache_kib=_CACHE_KIB, page_size=_PAGE_SIZE)
@@ -388,6 +390,7 @@ def _prepared(
                 connection.execute("INSERT INTO meta VALUES ('store', ?)", (uuid.uuid4().hex,))
             if lost:
                 _start_at(connection, positions())
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('lost_at', ?)", (str(now),))
     except BaseException:
         connection.close()
         raise

@@ -75,6 +75,7 @@ class StatusFile:
             "duties": {stream: self._duties.items[stream] for stream in self._streams},
             "overdue": items,
             "oldest_due": oldest,
+            "lost_at": self._duties.lost_at,
             "on_time_1h": on_time,
             "late_1h": late,
         }

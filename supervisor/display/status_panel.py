@@ -13,11 +13,12 @@ from core.masking.external import masked
 from core.process import program
 from core.status.audit_bound import AuditReport
 from core.status.audit_sentence import sentence
+from core.status.changes_status import ChangesStatus
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.supervisor_state import LastState
 from core.status.system_status import STOPPED, Status
 from supervisor.display.cluster_panel import cluster_block
-from supervisor.display.formatting import duration, percent, table
+from supervisor.display.formatting import duration, percent, plural, table
 from supervisor.display.scraper_panel import crawl_block
 from supervisor.display.subreddit_panel import subreddit_block
 from supervisor.display.terminal import GREEN, RED, YELLOW, coloured
@@ -71,6 +72,7 @@ class Panel:
             blocks.append("\n".join(filter(None, (self._advice(one, status.supervisor) for one in status.processes))))
         blocks += [
             _streams(status.flow, rates),
+            "" if status.changes is None else _changes(status.changes, status.now, enabled=status.follows_changes),
             "" if status.cluster is None else cluster_block(status.cluster, runs=status.runs or status.last is None),
             self._subreddits(status),
             _audit(status.audit.report),
@@ -176,6 +178,24 @@ def _proven(stream: StreamFlow) -> str:
 
 def _complete(stream: StreamFlow) -> str:
     return _NONE if stream.completeness is None else percent(stream.completeness)
+
+
+def _changes(changes: ChangesStatus, now: float, *, enabled: bool) -> str:
+    """Format the later changes: what was found, whether looks are on time, and what waits."""
+    found = ", ".join(f"{number:,} {op}" for op, number in changes.changes.items() if number) or "no change"
+    on_time = changes.share_on_time_1h
+    parts = [
+        f"{plural(changes.checked_total, 'look')} ({found})",
+        "" if on_time is None else f"{percent(on_time)} on time in the last hour",
+        f"{plural(changes.duties_total, 'item')} to look at again",
+        f"{changes.spooled:,} records spooled" if changes.spooled else "",
+    ]
+    if overdue := changes.oldest_overdue_s(now):
+        parts.append(f"the oldest overdue by {duration(overdue)}")
+    if not enabled:
+        parts.append("not enabled now")
+    text = f"Changes: {'; '.join(filter(None, parts))}"
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * 9)
 
 
 def _audit(report: AuditReport) -> str:

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from core.config.slices import MonitorConfig
-from supervisor.monitor.metrics import audit_metrics, cluster_metrics, scraper_metrics, stream_metrics
+from supervisor.monitor.metrics import audit_metrics, changes_metrics, cluster_metrics, scraper_metrics, stream_metrics
 from supervisor.monitor.metrics.metric_families import gauge, gauges, labelled_counters
 from supervisor.monitor.readiness.problem_tracker import Readiness
 from supervisor.monitor.readiness.reasons import REASONS, WARNINGS
@@ -70,6 +70,7 @@ def _sample_metrics(inputs: MetricInput) -> Iterator[Metric]:
     yield from _supervisor(inputs)
     yield from _processes(inputs)
     yield from stream_metrics.families(inputs.sample, inputs.config, inputs.counters)
+    yield from changes_metrics.families(inputs.sample, inputs.counters)
     yield from audit_metrics.families(inputs.sample, inputs.counters)
     yield from scraper_metrics.families(inputs.sample, inputs.config, inputs.counters)
     yield from cluster_metrics.families(inputs.sample, inputs.counters)

@@ -145,6 +145,8 @@ def _spools(sample: Sample) -> Iterator[Metric]:
     text = "Records captured and not yet acknowledged by Kafka, all streams"
     yield from gauge("reddit_queue_size", text, sample.waiting)
     spooled: dict[str, Value] = {name: flow.spooled for name, flow in sample.flow.streams.items()}
+    if sample.changes is not None:
+        spooled["changes"] = sample.changes.spooled
     text = "Records captured and not yet acknowledged by Kafka"
     yield from gauges("spool_records", text, "stream", spooled)
     text = "Size of the spool on disk, including acknowledged records that are not deleted yet"

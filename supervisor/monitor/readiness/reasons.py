@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from core.config.slices import MonitorConfig
 from core.errors import FaultCode
 from core.process import program
-from supervisor.monitor.readiness import cluster_reasons, scraper_reasons, stream_reasons
+from supervisor.monitor.readiness import changes_reasons, cluster_reasons, scraper_reasons, stream_reasons
 from supervisor.monitor.readiness.cluster_reasons import COMPLETE, Missing
 from supervisor.monitor.readiness.failing_requests import Failing
 from supervisor.monitor.readiness.problem_tracker import ActiveProblem
@@ -51,6 +51,9 @@ WARNINGS = (
     "stream_behind",
     "gap_open",
     "audit_found_missing",
+    "changes_silent",
+    "changes_late",
+    "changes_lost",
     "dead_letters",
     "cluster_machine_silent",
     "cluster_view_old",
@@ -100,6 +103,7 @@ def warnings(sample: Sample, config: MonitorConfig, missing: Missing = COMPLETE)
     return [
         *stream_reasons.behind(sample, config),
         *stream_reasons.losses(sample),
+        *changes_reasons.changes(sample, config),
         *scraper_reasons.single_proxies(sample),
         *scraper_reasons.replaced_database(sample),
         *cluster_reasons.others(sample, missing),

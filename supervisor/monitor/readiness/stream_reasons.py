@@ -82,6 +82,8 @@ def delivery(sample: Sample, growing: Collection[str], config: MonitorConfig) ->
     if working_since is None:
         return
     stuck = {name: stream.stuck_since for name, stream in sample.streams.items()}
+    if sample.changes is not None:
+        stuck["changes"] = sample.changes.stuck_since
     # a new publisher has its time, however long records waited before
     begun = sample.now - _STALLED_AFTER_S
     stalled = {name: at for name, at in stuck.items() if at is not None and max(at, working_since) < begun}

@@ -12,6 +12,7 @@ from core.reddit.limiter import read_quota, read_requests
 from core.reddit.quota import Quota
 from core.spool.committed_positions import read_deliveries, read_newest_dead_letter
 from core.status.audit_status import AuditStatus
+from core.status.changes_status import ChangesStatus
 from core.status.cluster_status import ClusterStatus
 from core.status.crawl import Crawl
 from core.status.kafka_outage import read_outage, read_refusal
@@ -60,6 +61,11 @@ class Sample:
         return self.status.audit
 
     @property
+    def changes(self) -> ChangesStatus | None:
+        """The later changes; None: they are not configured, and never were."""
+        return self.status.changes
+
+    @property
     def cluster(self) -> ClusterStatus | None:
         """The cluster; None: this is the only machine."""
         return self.status.cluster
@@ -82,8 +88,9 @@ class Sample:
 
     @property
     def waiting(self) -> int:
-        """Captured records without an acknowledgement, of all streams."""
-        return sum(stream.spooled for stream in self.flow.streams.values())
+        """Records without an acknowledgement, of all streams and of the later changes."""
+        captured = sum(stream.spooled for stream in self.flow.streams.values())
+        return captured + (0 if self.changes is None else self.changes.spooled)
 
     @property
     def outage_since(self) -> float | None:

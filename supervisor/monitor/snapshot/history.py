@@ -36,6 +36,7 @@ class HistoryPoint:
     at: float
     streams: Mapping[str, StreamPoint]
     answers: int = 0  #: answers to the scraper, in total
+    changes: int = 0  #: later changes that were found, in total
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Step:
     at: float  #: its end
     streams: Mapping[str, StreamStep]
     answers: float  #: a second
+    changes: float = 0.0  #: a minute
 
 
 @dataclass(slots=True)
@@ -127,7 +129,8 @@ def _step(first: HistoryPoint, last: HistoryPoint, delays: Mapping[str, Sequence
         # a single late item is no delay of the stream
         delay = statistics.median(delays[name]) if name in delays else None
         streams[name] = StreamStep(captured, published, stream.spooled, stream.lag_s, delay)
-    return Step(last.at, streams, _per_second(last.answers - first.answers, seconds))
+    changes = 60.0 * _per_second(last.changes - first.changes, seconds)
+    return Step(last.at, streams, _per_second(last.answers - first.answers, seconds), changes)
 
 
 def _rates(first: HistoryPoint, last: HistoryPoint, name: str) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from core.status.standings import gap_rank
 from supervisor.monitor.readiness.problem_tracker import Readiness, Reason
 from supervisor.monitor.sampling.sample import Sample
 from supervisor.monitor.snapshot.audit_view import audit_view
+from supervisor.monitor.snapshot.changes_view import changes_view
 from supervisor.monitor.snapshot.cluster_view import cluster_view
 from supervisor.monitor.snapshot.history import History, Step
 
@@ -42,6 +43,7 @@ def view(sample: Sample, config: MonitorConfig, history: History, readiness: Rea
         "quota": _quota(sample),
         "scraper": _scraper(sample, config, history, mask) if scraper else None,
         "audit": audit_view(sample.audit.report),
+        "changes": None if sample.changes is None else changes_view(sample.changes, sample.now, on=config.changes),
         "cluster": None if sample.cluster is None else cluster_view(sample.cluster),
         "disks": _disks(sample),
     }
@@ -220,6 +222,7 @@ def step_as_json(step: Step) -> dict[str, Any]:
             for name, one in step.streams.items()
         },
         "answers": round(step.answers, 2),
+        "changes": round(step.changes, 1),
     }
 
 

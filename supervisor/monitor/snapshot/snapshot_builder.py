@@ -101,7 +101,9 @@ class SnapshotBuilder:
         for report in sample.crawl.reports:
             for outcome in ("ok", "refused"):
                 answers += follow(("seen", report.process, outcome), report.outcomes.get(outcome, 0))
-        return HistoryPoint(sample.now, streams, answers)
+        found = {} if sample.changes is None else sample.changes.changes
+        changes = sum(follow(("seen changes", op), number) for op, number in found.items())
+        return HistoryPoint(sample.now, streams, answers, changes)
 
 
 def _event(name: str, document: dict[str, Any]) -> bytes:

@@ -60,7 +60,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "kafka.topics.comments": ("x", {"publisher", "monitor"}),
     "kafka.topics.changes": ("x", {"publisher"}),
     "kafka.topics.latest": ("x", {"publisher", "changes", "monitor"}),
-    "changes.enabled": (True, STREAMS),  # their spools keep what the process has not read
+    "changes.enabled": (True, STREAMS | {"monitor"}),  # spools keep what the process has not read
     "changes.schedule": ((7.0,), {"changes"}),
     "cluster.enabled": (True, STREAMS | {"publisher", "monitor"}),
     "cluster.group": ("x", set()),  # nothing while the cluster is off

@@ -15,6 +15,7 @@ from core.control_client import ask
 from core.errors import ExitCode
 from core.process import program
 from core.spool import SpoolWriter
+from core.status.changes_status import ChangesStatus
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
 from core.status.system_status import Status
 from supervisor.cli.status import RateMeter, show_status
@@ -61,6 +62,7 @@ def test_running_it_has_the_shape_of_the_contract(tmp_path: Path) -> None:
             "kafka": {"published": "number", "errors": "number"},
             "scraper": dict.fromkeys(("subreddits", "users", "posts", "frontier"), "number"),
             "quota": {"used": "number", "remaining": "number", "reset_s": "number"},
+            "changes": "NoneType",
             "cluster": "NoneType",
         }
         assert comments["rss_bytes"] > 5_000_000
@@ -160,6 +162,36 @@ def test_the_text_fits_on_a_screen_and_aligns() -> None:
         "",
         "a remark",
     ]
+
+
+CHANGED = ChangesStatus(
+    checked={"submissions": 300, "comments": 4200},
+    changes={"edit": 12, "score": 900, "removed": 7, "deleted": 30, "gone": 0},
+    on_time_1h=389,
+    late_1h=7,
+    duties={"submissions": 400, "comments": 9000},
+    overdue=1,
+    oldest_due=NOON - 90,
+)
+
+
+def test_later_changes_are_one_line_and_a_part_of_the_document() -> None:
+    status = replace(status_with(), changes=CHANGED, follows_changes=True, now=NOON)
+    panel = Panel(Path("c.toml"), Path("logs"))
+    assert (
+        "\n\nChanges: 4,500 looks (12 edit, 900 score, 7 removed, 30 deleted); 97.98 % on time in the last hour;\n"
+        "         9,400 items to look at again; the oldest overdue by 1 min 30 s\n\n"
+    ) in panel.render(status)
+    assert status.document()["changes"] == {
+        "enabled": True,
+        "checked": 4500,
+        "events": {"edit": 12, "score": 900, "removed": 7, "deleted": 30, "gone": 0},
+        "on_time": 389 / 397,
+        "oldest_overdue_s": 90.0,
+        "duties": 9400,
+    }
+    before = replace(status, changes=ChangesStatus(), follows_changes=False)
+    assert "Changes: 0 looks (no change); 0 items to look at again; not enabled now\n" in panel.render(before)
 
 
 def test_what_does_not_run_comes_with_what_to_do() -> None:

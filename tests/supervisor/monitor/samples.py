@@ -13,6 +13,7 @@ from core.spool import Gap, GapState
 from core.status.audit_bound import Outcomes, StreamObservations
 from core.status.audit_bound import report as audit_report
 from core.status.audit_status import AuditStatus
+from core.status.changes_status import ChangesStatus
 from core.status.cluster_status import ClusterStatus
 from core.status.crawl import HEALTHY, Crawl, CrawlReport, Frontier
 from core.status.stream_stats import Flow, QuotaFlow, StreamFlow
@@ -97,6 +98,21 @@ AUDITED = AuditStatus(
 )
 
 
+CHANGED = ChangesStatus(
+    checked={"submissions": 300, "comments": 4200},
+    changes={"edit": 12, "score": 900, "removed": 7, "deleted": 30, "restored": 1, "gone": 2},
+    on_time=4400,
+    late=100,
+    on_time_1h=390,
+    late_1h=8,
+    skipped=5,
+    duties={"submissions": 400, "comments": 9000},
+    overdue=2,
+    oldest_due=NOON - 90,
+    at=NOON - 3,
+)
+
+
 def report(name: str, **more: Any) -> CrawlReport:
     known = {
         "process": f"scraper-{name}",
@@ -135,6 +151,9 @@ def healthy() -> Sample:
             flow,
             crawl=Crawl(NOON, (report("a"), report("b"))),
             audit=AUDITED,
+            changes=CHANGED,
+            now=NOON,
+            follows_changes=True,
         ),
         {
             "submissions": HEALTHY_STREAM,
@@ -158,6 +177,13 @@ def clustered(view: ClusterView | None = None, **more: Any) -> Sample:
 def with_process(sample: Sample, name: str, state: str = "RUNNING", **more: Any) -> Sample:
     rows = [process(name, state, **more) if row["name"] == name else row for row in sample.status.processes]
     return replace(sample, status=replace(sample.status, processes=rows))
+
+
+def with_changes(sample: Sample, **more: Any) -> Sample:
+    """Return the sample with a running process `changes`, and other figures of it."""
+    processes = [*sample.status.processes, process("changes")]
+    changed = replace(CHANGED, **more)
+    return replace(sample, status=replace(sample.status, processes=processes, changes=changed))
 
 
 def with_supervisor(sample: Sample, state: str) -> Sample:

@@ -1,6 +1,7 @@
 // Connects to the monitor, draws every sample, shows when no data comes, and reconnects automatically.
 
 import { drawAudit } from "./audit.js";
+import { drawChanges } from "./changes.js";
 import { drawCluster } from "./cluster.js";
 import { byId, setAttribute, setText, setVisible } from "./dom.js";
 import { moment, timeWithSeconds } from "./format.js";
@@ -61,6 +62,7 @@ function draw() {
     const start = Math.min(...Object.values(latest.streams).map((stream) => stream.window[0]));
     setText(byId("window-text"), `Since ${moment(start)}. Bar height: share of subreddits.`);
   }
+  drawChanges(latest);
   drawProcesses(latest);
   drawResources(latest);
   drawCluster(latest);

@@ -8,7 +8,7 @@ import { bytes, count, duration, rate, roughly } from "./format.js";
 const KEPT = 361;
 const AVERAGED = 3;
 
-const history = []; // steps: {at, streams: {name: [captured, published, waiting, lag, delay]}}
+const history = []; // steps: {at, streams: {name: [captured, published, waiting, lag, delay]}, changes}
 const charts = new Map();
 
 export function setHistory(steps) {
@@ -20,6 +20,9 @@ export function addStep(step) {
   history.push(step);
   if (history.length > KEPT) history.shift();
 }
+
+// Later changes a minute: [time, number].
+export const changesHistory = () => history.map((step) => [step.at, step.changes]);
 
 export function drawStreams(sample) {
   const names = Object.keys(sample.streams);

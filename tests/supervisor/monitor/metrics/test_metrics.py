@@ -56,7 +56,7 @@ CONTRACT = (
 )
 
 UNITS = re.compile(
-    r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|per_minute|rows|state|gaps|shards|machines)$"
+    r"_(seconds|bytes|ratio|total|records|size|up|open|ready|fatal|used|remaining|per_hour|per_minute|rows|state|gaps|shards|machines|duties)$"
 )
 
 

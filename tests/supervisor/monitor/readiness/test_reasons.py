@@ -22,6 +22,7 @@ from tests.supervisor.monitor.samples import (
     healthy,
     process,
     report,
+    with_changes,
     with_flow,
     with_process,
     with_quota,
@@ -97,6 +98,10 @@ CASES: dict[str, tuple[Callable[[Sample], Sample], tuple[str, str]]] = {
     "Kafka takes nothing": (
         lambda sample: with_stream(sample, "comments", waiting_since=NOON - 60, delivered_at=NOON - 40),
         ("delivery_stalled", "comments"),
+    ),
+    "Kafka takes no later changes": (
+        lambda sample: with_changes(sample, spooled=3, stuck_since=NOON - 40),
+        ("delivery_stalled", "changes"),
     ),
     "Kafka refuses everything": (
         lambda sample: replace(

@@ -18,6 +18,7 @@ from tests.supervisor.monitor.samples import (
     gap,
     healthy,
     report,
+    with_changes,
     with_process,
     with_quota,
     with_reports,
@@ -123,6 +124,33 @@ def test_items_that_the_audit_found_missing_are_a_warning() -> None:
     (warning,) = warnings(sample, CONFIG)
     assert (warning.what, warning.subject, warning.since) == ("audit_found_missing", "comments", NOON - 600)
     assert "found 3 sampled items of comments missing outside the recorded gaps" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        ({}, []),
+        ({"oldest_due": NOON - 2 * 3600}, []),
+        ({"oldest_due": NOON - 4 * 3600}, [("changes_late", NOON - 4 * 3600)]),
+        ({"at": NOON - 90}, [("changes_silent", NOON - 90)]),
+        ({"at": NOON - 90, "oldest_due": NOON - 4 * 3600}, [("changes_silent", NOON - 90)]),
+        ({"at": None, "oldest_due": None}, [("changes_silent", NOON - 300)]),
+        ({"lost_at": NOON - 3600}, [("changes_lost", NOON - 3600)]),
+        ({"lost_at": NOON - 25 * 3600}, []),
+    ],
+)
+def test_later_changes_that_are_not_found_are_a_warning(
+    figures: dict[str, Any], shown: list[tuple[str, float]]
+) -> None:
+    sample, config = with_changes(healthy(), **figures), replace(CONFIG, changes=True)
+    assert named(sample) == []
+    assert [(one.what, one.since) for one in warnings(sample, config)] == shown
+    assert warnings(sample, CONFIG) == [], "not configured"
+
+
+def test_a_process_changes_that_does_not_run_is_not_also_called_silent() -> None:
+    sample = with_process(with_changes(healthy(), at=NOON - 900), "changes", "FATAL")
+    assert warnings(sample, replace(CONFIG, changes=True)) == []
 
 
 LOST = f"{SPOOL_LOST}: its file was deleted or moved"

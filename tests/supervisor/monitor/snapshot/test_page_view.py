@@ -55,6 +55,15 @@ def test_the_audit_is_told_in_one_sentence_and_by_source() -> None:
     assert shown(never)["audit"] is None
 
 
+def test_later_changes_are_shown_by_kind_and_as_a_share_on_time() -> None:
+    changes = shown(healthy())["changes"]
+    assert isinstance(changes, dict)
+    assert changes["events"]["deleted"] == 30
+    assert (changes["on_time"], changes["overdue"], changes["overdue_s"], changes["old"]) == (97.5, 2, 90.0, False)
+    never = replace(healthy(), status=replace(healthy().status, changes=None))
+    assert shown(never)["changes"] is None
+
+
 def test_completeness_is_not_claimed_before_anything_was_read() -> None:
     assert stream(healthy())["complete"] == 100.0
     assert stream(replace(healthy(), streams={**healthy().streams, "comments": StreamSample()}))["complete"] is None
