@@ -10,10 +10,12 @@ import pytest
 
 from core.cluster.shards import shard_of
 from core.config import Config
-from core.config.sections import RedditSection, ScraperSection
-from core.spool import Gap
+from core.config.sections import ChangesSection, RedditSection, ScraperSection
+from core.spool import Batch, Gap, SpoolWriter
 from core.status.audit_store import AuditStore, Judged
+from core.status.changes_status import status_path
 from core.status.crawl import RESTING
+from core.storage.private_files import replace_json
 from supervisor.processes.control_inbox import Restart
 from tests.supervisor.monitor.browser import CONTRAST, UNNAMED, Tab, launched
 from tests.supervisor.monitor.samples import report
@@ -138,6 +140,40 @@ def test_the_audit_is_a_sentence_with_its_sample_below(stage: Stage, browser: An
     assert shown.startswith("comments trees 1,200 0 0 0 ")
     assert shown.endswith(" comments all 1,200 0 0 0 1.1 %")
     assert tab.complaints == []
+    tab.page.close()
+
+
+def test_later_changes_are_bars_by_kind_at_any_width(browser: Any, tmp_path: Path) -> None:
+    stage = staged(tmp_path, replace(CONFIG, changes=ChangesSection(enabled=True)))
+    counters = {"checked_comments": 4200, "op_edit": 12, "op_score": 900, "op_deleted": 30}
+    with SpoolWriter(stage.state_dir, "changes") as writer:
+        writer.commit(Batch(counters={**counters, "looks_on_time": 4200}))
+    now = time.time()
+    duties = {"submissions": 400, "comments": 9000}
+    figures = {"at": now, "duties": duties, "overdue": 2, "oldest_due": now - 90, "on_time_1h": 390, "late_1h": 8}
+    replace_json(status_path(stage.state_dir), figures)
+    with stage.running():
+        stage.show_all_running("scraper-direct", "changes")
+        for width, scheme in ((1600, "light"), (400, "dark")):
+            tab = Tab(browser, stage.url, width=width, scheme=scheme)
+            tab.wait_for_text("#changes-total", "942 changes")
+            assert tab.page.is_visible("#changes-chart svg")
+            kinds = [" ".join(line.split()) for line in tab.page.locator("#changes-kinds li").all_inner_texts()]
+            assert kinds[:3] == ["edited 12", "score changed 900", "removed 0"]
+            facts = " ".join(tab.text("#changes-facts").split())
+            for part in ("looks at comments 4,200", "on time, last hour 97.5 %", "look at again 9,400", "overdue 2"):
+                assert part in facts
+            assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+            assert tab.page.evaluate(UNNAMED) == []
+            assert tab.page.evaluate(CONTRAST) == []
+            assert tab.complaints == []
+            tab.page.close()
+
+
+def test_without_later_changes_there_is_no_such_part(stage: Stage, browser: Any) -> None:
+    tab = Tab(browser, stage.url)
+    tab.wait_for_text("#process-rows", "RUNNING")
+    assert not tab.page.is_visible("#changes")
     tab.page.close()
 
 
