@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core.spool import SpoolReader
 from core.spool.followed_positions import changes_path
 from core.spool.spool_files import remove_database, spool_path
+from core.status.changes_status import read_changes_status
 from core.storage.sqlite import connect
 from streams.changes.changes_process import open_duties
 from streams.changes.duties import suspect_path
@@ -112,6 +113,11 @@ def test_a_lost_file_is_reported_and_what_is_delivered_later_is_looked_at(tmp_pa
     stage.run(2 * HOUR)
     assert stage.ops(late) == ["score"]
     assert stage.counters()["changes_files_lost"] == 1
+    status = read_changes_status(tmp_path, ("submissions", "comments"))
+    assert status is not None
+    assert status.files_lost == 1
+    assert status.lost_at is not None
+    assert 0 < stage.clock.now - status.lost_at < 63 * HOUR
 
 
 @pytest.mark.parametrize("marked", [False, True])
