@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import ExitCode
+from supervisor.demo import changes_proof
+from supervisor.demo.changes_proof import ChangesProof
 from supervisor.demo.crawl_proof import CrawlProof, lines
+from supervisor.demo.later_changes import LATEST
 from supervisor.demo.proof import Proof
 from supervisor.demo.screen import Screen
 from supervisor.demo.script_thread import ScriptThread
@@ -13,14 +16,16 @@ from supervisor.demo.script_thread import ScriptThread
 
 def report(script_thread: ScriptThread, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
     """Print it, store the evidence of a failed proof, and return the exit code."""
-    streams, crawl = script_thread.proof, script_thread.crawl_proof
-    if streams is None or crawl is None:
+    streams, changes, crawl = script_thread.proof, script_thread.changes_proof, script_thread.crawl_proof
+    if streams is None or changes is None or crawl is None:
         screen.say(f"NO RESULT: {script_thread.failure or 'the processes ended before the check'}")
         return code or ExitCode.GAVE_UP
     screen.say(f"\nInjected faults: {script_thread.script.injected()}")
     _print_streams(streams, screen)
+    _print_changes(changes, screen)
     _print_crawl(crawl, screen)
-    failures = [*_of_streams(streams, directory), *_of_crawl(crawl, directory)]
+    screen.say(f"Audit of random items: {script_thread.audit}")
+    failures = [*_of_streams(streams, directory), *_of_changes(changes, directory), *_of_crawl(crawl, directory)]
     if crawl.left and not script_thread.script.cut_short:
         failures.append(f"the crawl did not finish: {crawl.left:,} subreddits are left")
     screen.say(f"RESULT: {'; '.join(failures) or 'nothing lost.'}")
@@ -40,6 +45,12 @@ def _print_streams(proof: Proof, screen: Screen) -> None:
         screen.say(f"  {name:<11}{number:>8,}   {meaning}")
 
 
+def _print_changes(proof: ChangesProof, screen: Screen) -> None:
+    screen.say("Later changes, compared with the topics of changes and of the newest states:")
+    for line in changes_proof.lines(proof, LATEST):
+        screen.say(line)
+
+
 def _print_crawl(proof: CrawlProof, screen: Screen) -> None:
     screen.say("Scraper, compared with the database:")
     for line in lines(proof):
@@ -51,6 +62,14 @@ def _of_streams(proof: Proof, directory: Path) -> list[str]:
         return []
     evidence = _keep(directory / "lost.ndjson", [json.dumps(item) for item in proof.missing])
     return [f"{proof.lost} lost, {proof.unknown} unknown. Details of each item: {evidence}"]
+
+
+def _of_changes(proof: ChangesProof, directory: Path) -> list[str]:
+    if proof.holds:
+        return []
+    evidence = _keep(directory / "changes.ndjson", [json.dumps(line) for line in proof.evidence])
+    numbers = f"{proof.missing:,} missing, {proof.false:,} false, {proof.lost - proof.tombstones:,} without a tombstone"
+    return [f"later changes: {numbers}. Details: {evidence}"]
 
 
 def _of_crawl(proof: CrawlProof, directory: Path) -> list[str]:

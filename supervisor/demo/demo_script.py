@@ -13,6 +13,7 @@ from core.config import Config
 from core.status.statistics_block import Meter
 from supervisor.demo.crawl_watch import CrawlWatch, crawl_line
 from supervisor.demo.database import Database
+from supervisor.demo.later_changes import changes_line, is_settled
 from supervisor.demo.local_proxies import LocalProxy
 from supervisor.demo.proof import is_complete
 from supervisor.demo.screen import Screen
@@ -91,6 +92,7 @@ class Script:
         self._crawl = parts.crawl
         self._screen = parts.screen
         self._proxy = parts.proxies[-1]
+        self._state_dir = parts.config.supervisor.state_dir
         self._kill = kill
         self._started = time.monotonic()
         self._cut_short = threading.Event()
@@ -109,6 +111,11 @@ class Script:
     def cut_short(self) -> bool:
         """Whether the steps were cut short."""
         return self._cut_short.is_set()
+
+    @property
+    def aborted(self) -> threading.Event:
+        """Set when everything must end now."""
+        return self._aborted
 
     def abort(self) -> None:
         """End everything now."""
@@ -143,7 +150,7 @@ class Script:
             DemoStep(
                 0.0,
                 f"{COMMENTS_PER_SECOND:g} comments and 1 submission per second, 2 % of them late, 3 % removed; "
-                "a crawl through two proxies",
+                "some are edited, removed or deleted seconds later; a crawl through two proxies",
                 lambda: None,
             ),
             DemoStep(0.15, f"injected faults: {faults}", lambda: self._simulator_control.faults(FAULTS)),
@@ -167,7 +174,7 @@ class Script:
             raise Aborted
 
     def _catch_up(self) -> None:
-        """Wait until every item has surfaced, was shown and acknowledged, and the crawl has finished."""
+        """Wait until all items were shown, acknowledged and looked at again, and the crawl has finished."""
         self._say("no new items and no more faults; waiting until everything has arrived")
         self._simulator_control.pause()
         self._simulator_control.no_faults()
@@ -177,6 +184,7 @@ class Script:
             self._show(_clock(self._elapsed()))
             complete = is_complete(self._simulator_control.truth()) and self._meter.read().queue_size == 0
             # a demo that is cut short checks what the crawl has reached
+            complete = complete and is_settled(self._state_dir)
             quiet = quiet + 1 if complete and (self._cut_short.is_set() or self._crawl.is_finished()) else 0
             self._pause()
 
@@ -195,6 +203,7 @@ class Script:
         self._screen.status(
             f"{moment}  streams: shown {self.stats['items']['shown']:,} · captured {numbers.total_items:,} · "
             f"in Kafka {numbers.kafka_published:,} · queue {numbers.queue_size:,} · faulty responses {faulty:,}",
+            f"{' ' * len(moment)}  changes: {changes_line(self._state_dir)}",
             f"{' ' * len(moment)}  scraper: {crawl_line(crawl)}",
         )
 

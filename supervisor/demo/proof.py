@@ -1,5 +1,6 @@
 """Compares the topic with the simulator's items: the streams' proof. Pure."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,21 @@ from core.spool.model import Gap
 
 #: One line of the simulator's truth.
 Truth = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRecord:
+    """A record of a topic; without a value it is a tombstone."""
+
+    key: str
+    value: bytes | None
+    at: float  #: when it was written, epoch seconds
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Return the value's object; empty for a tombstone."""
+        content: dict[str, Any] = {} if self.value is None else json.loads(self.value)
+        return content
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from core.process.procfs import free_port
 from core.status.statistics_block import render
 from supervisor.demo.demo_report import report
 from supervisor.demo.demo_script import COMMENTS_PER_SECOND, DemoParts, Script
+from supervisor.demo.later_changes import AGES_S, CHANGE_AGES_S, LATEST, SIMULATOR_OPTIONS
 from supervisor.demo.local_proxies import LocalProxy, running
 from supervisor.demo.screen import Screen
 from supervisor.demo.script_thread import OVER, ScriptThread
@@ -107,6 +108,10 @@ def _configure(directory: Path, proxies: tuple[LocalProxy, ...]) -> Config:
         "reddit.user_agent": "python:gapless-demo:1 (by /u/demo)",
         "kafka.bootstrap_servers": EMBEDDED,
         "kafka.topic": "reddit-posts",
+        "kafka.topics.latest": LATEST,
+        "streams.payload": "full",
+        "changes.enabled": True,
+        "changes.schedule": [f"{age:g}s" for age in AGES_S],
         "monitor.port": free_port(),
         **{f"scraper.{name}": value for name, value in _SCRAPER.items()},
         "scraper.proxies": [proxy.table for proxy in proxies],
@@ -148,7 +153,9 @@ def _specs(config: Config, duration: float) -> list[ChildSpec]:
     numbers = {"port": port, "comments-per-second": COMMENTS_PER_SECOND, "submissions-per-second": 1, "backlog": 100}
     command = [sys.executable, "-m", "simulator", "--late-seconds", "2", "8", "--latency", "0.05"]
     command += [f"--{name}={number}" for name, number in numbers.items()]
-    command += ["--subreddits", *config.reddit.subreddits, "--anonymous"]
+    command += ["--subreddits", *config.reddit.subreddits, "--anonymous", "--sequential-ids", "--count-comments"]
+    command += [f"--{name}={share}" for name, share in SIMULATOR_OPTIONS.items()]
+    command += ["--change-seconds", *map(str, CHANGE_AGES_S)]
     subreddits = max(_MIN_SUBREDDITS, round(duration * _SUBREDDITS_PER_SECOND))
     command += [f"--crawl-{name}={number}" for name, number in {**_WORLD, "subreddits": subreddits}.items()]
     command += ["--latencies", *(f"{name}={seconds}" for name, seconds in _LATENCIES.items())]

@@ -6,10 +6,13 @@ import threading
 from core.logging import log_setup
 from core.spool import SpoolReader
 from core.stream_kinds import stream_names
+from supervisor.demo.audit_step import audited
+from supervisor.demo.changes_proof import ChangesProof, prove_changes
 from supervisor.demo.crawl_proof import CrawlProof, prove_crawl
 from supervisor.demo.crawl_world import CrawlSelection, CrawlWorld
 from supervisor.demo.demo_script import Aborted, DemoParts, Script
-from supervisor.demo.proof import Proof, prove
+from supervisor.demo.later_changes import AGES_S, LATEST
+from supervisor.demo.proof import Proof, TopicRecord, prove
 
 #: The request that ends the supervisor.
 OVER = "the demo is over"
@@ -24,6 +27,8 @@ class ScriptThread:
         self.script = script
         self.proof: Proof | None = None
         self.crawl_proof: CrawlProof | None = None
+        self.changes_proof: ChangesProof | None = None
+        self.audit = ""  #: the audit's sentence
         self.failure = ""
         self._parts = parts
         self._thread = threading.Thread(target=self._run, name="script", daemon=True)
@@ -40,9 +45,13 @@ class ScriptThread:
     def _run(self) -> None:
         try:
             self.script.run()
-            self._parts.screen.status("comparing the topic and the database …")
+            self._parts.screen.status("auditing a random sample …")
+            self.audit = audited(self._parts.config, self.script.aborted)
+            self._parts.screen.status("comparing the topics and the database …")
             self.crawl_proof = _prove_crawl(self._parts)
-            self.proof = _prove_streams(self._parts)
+            records = _records(self._parts, self._parts.config.kafka.topic)
+            self.changes_proof = _prove_changes(self._parts, records)
+            self.proof = _prove_streams(self._parts, records)
         except Aborted:
             self.failure = "stopped before the final check"
         except Exception as error:  # noqa: BLE001 - whatever it is, the processes must be stopped, and the user informed
@@ -51,17 +60,26 @@ class ScriptThread:
         self._parts.inbox.put(OVER)
 
 
-def _prove_streams(parts: DemoParts) -> Proof:
-    from supervisor.demo.topic_reader import read_keys  # noqa: PLC0415 - librdkafka only now: it is large
+def _records(parts: DemoParts, topic: str) -> list[TopicRecord]:
+    from supervisor.demo.topic_reader import read_records  # noqa: PLC0415 - librdkafka only now: it is large
 
+    return read_records(parts.config.kafka.bootstrap_servers, topic)
+
+
+def _prove_changes(parts: DemoParts, captured: list[TopicRecord]) -> ChangesProof:
+    events = _records(parts, parts.config.kafka.topic_of("changes"))
+    latest = _records(parts, LATEST)
+    return prove_changes(parts.simulator_control.changes(), captured, events, latest, AGES_S[-1])
+
+
+def _prove_streams(parts: DemoParts, captured: list[TopicRecord]) -> Proof:
     config, gaps = parts.config, []
     for stream in stream_names():
         reader = SpoolReader.open(config.supervisor.state_dir, stream)
         if reader is not None:
             with contextlib.closing(reader):
                 gaps += reader.gaps()
-    keys = read_keys(config.kafka.bootstrap_servers, config.kafka.topic)
-    return prove(parts.simulator_control.truth(), keys, gaps)
+    return prove(parts.simulator_control.truth(), (record.key for record in captured), gaps)
 
 
 def _prove_crawl(parts: DemoParts) -> CrawlProof:

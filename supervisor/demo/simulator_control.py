@@ -27,6 +27,10 @@ class SimulatorControl:
         """Return all items."""
         return [json.loads(line) for line in self._call("GET", "truth").splitlines()]
 
+    def changes(self) -> list[dict[str, Any]]:
+        """Return all later changes of items, in order."""
+        return list(self._lines("truth/changes"))
+
     def crawl_held(self) -> Iterator[dict[str, Any]]:
         """Return every subreddit and user of the crawl world, with its served fields."""
         return self._lines("crawl/held")

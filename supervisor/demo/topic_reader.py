@@ -1,14 +1,15 @@
-"""Reads the topic to its end, as any consumer would."""
+"""Reads a topic to its end, as any consumer would."""
 
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from core.errors import TransientError
+from supervisor.demo.proof import TopicRecord
 
 
-def read_keys(bootstrap_servers: str, topic: str, timeout: float = 60.0) -> list[str]:
-    """Return the keys of all records in the topic, committed ones only."""
+def read_records(bootstrap_servers: str, topic: str, timeout: float = 60.0) -> list[TopicRecord]:
+    """Return all records of the topic, committed ones only."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -30,8 +31,8 @@ def read_keys(bootstrap_servers: str, topic: str, timeout: float = 60.0) -> list
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer, partitions: int, deadline: float) -> list[str]:
-    keys: list[str] = []
+def _to_the_end(consumer: Consumer, partitions: int, deadline: float) -> list[TopicRecord]:
+    records: list[TopicRecord] = []
     ended: set[int | None] = set()
     while len(ended) < partitions:
         if time.monotonic() > deadline:
@@ -39,9 +40,10 @@ def _to_the_end(consumer: Consumer, partitions: int, deadline: float) -> list[st
         for message in consumer.consume(1000, timeout=0.2):
             error = message.error()
             if error is None:
-                keys.append((message.key() or b"").decode())
+                key = (message.key() or b"").decode()
+                records.append(TopicRecord(key, message.value(), message.timestamp()[1] / 1000.0))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka names its own codes so
                 ended.add(message.partition())
             elif not error.retriable():
                 raise KafkaException(error)
-    return keys
+    return records
