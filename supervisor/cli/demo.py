@@ -9,9 +9,10 @@ from supervisor.processes.control_inbox import ControlInbox
 
 _DESCRIPTION = """\
 Run the whole system on this machine against a simulated Reddit, with injected
-faults, a burst, a killed process, and a crawl through two proxies, one of
-which fails and recovers. At the end, compare the topic and the database with
-what the simulated Reddit has shown. Needs no account."""
+faults, a burst, a killed process, items that are edited, removed or deleted
+seconds later, and a crawl through two proxies, one of which fails and
+recovers. At the end, compare the topics and the database with what the
+simulated Reddit has shown, and audit a random sample. Needs no account."""
 
 _EPILOG = """\
 exit codes:

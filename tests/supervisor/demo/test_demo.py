@@ -36,7 +36,13 @@ def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
     scenes = ("burst", "(SIGKILL)", "proxy b is killed", "proxy b is started again")
     for part in (*scenes, "STREAMING STATISTICS", "shown", "delivered", "RESULT: nothing lost."):
         assert part in text
-    scraper = text.partition("Scraper, compared")[2]
+    changes, _, scraper = text.partition("Later changes, compared")[2].partition("Scraper, compared")
+    counts = {name: int(number) for name, number in re.findall(r"^  (\w+) +(\d+) ", changes, re.M)}
+    assert counts["changed"] == counts["reported"] > 0, text
+    assert counts["missing"] == counts["false"] == 0
+    assert counts["tombstones"] > 0
+    assert "A deletion arrived as a tombstone: t" in changes
+    assert re.search(r"^Audit of random items: .*\d+ sampled, 0 missing", text, re.M)
     numbers = {name: re.findall(r"[\d,]+", line) for name, line in re.findall(r"^  (\w+) +([\d, ]+)", scraper, re.M)}
     assert numbers["saved"] == numbers["held"]
     assert len(numbers["held"]) == 4
