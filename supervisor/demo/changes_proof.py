@@ -17,15 +17,22 @@ _MARGIN_S = 2.0
 #: After these operations `latest` holds a tombstone; not after a deleted account (category `account`).
 _LOST = ("removed", "deleted", "gone")
 
+_WORDS = {
+    "deleted": ("deletion", "deleted by its author"),
+    "removed": ("removal", "removed"),
+    "gone": ("disappearance", "gone"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The example that the demo shows: one deletion, and when it arrived."""
+    """The example that the demo shows: one deletion (else another loss), and when it arrived."""
 
+    op: str
     fullname: str
     subreddit: str
     captured_at: float
-    deleted_at: float
+    lost_at: float
     arrived_at: float
 
 
@@ -103,9 +110,10 @@ def lines(proof: ChangesProof, latest: str) -> Iterator[str]:
         yield f"  {name:<11}{number:>8,}   {meaning}"
     one = proof.example
     if one is not None:
+        noun, what = _WORDS[one.op]
         yield (
-            f"  A deletion arrived as a tombstone: {one.fullname} in r/{one.subreddit}, captured at "
-            f"{_clock(one.captured_at)}, deleted by its author at {_clock(one.deleted_at)}, "
+            f"  A {noun} arrived as a tombstone: {one.fullname} in r/{one.subreddit}, captured at "
+            f"{_clock(one.captured_at)}, {what} at {_clock(one.lost_at)}, "
             f"tombstone at {_clock(one.arrived_at)}."
         )
 
@@ -144,10 +152,10 @@ def _example(
     buried: Sequence[Change], captured_at: Mapping[str, float], newest: Mapping[str, TopicRecord]
 ) -> Tombstone | None:
     """Return one deletion by its author, else any other loss."""
-    deletions = [line for line in buried if line["op"] == "deleted"]
+    deletions = [line for line in buried if line["op"] == "deleted"] or buried
     for line in deletions[-1:]:
         name = line["fullname"]
-        return Tombstone(name, line["subreddit"], captured_at[name], line["time"], newest[name].at)
+        return Tombstone(line["op"], name, line["subreddit"], captured_at[name], line["time"], newest[name].at)
     return None
 
 

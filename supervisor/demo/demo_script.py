@@ -3,8 +3,10 @@
 It runs in a thread beside the supervisor's loop.
 """
 
+import contextlib
 import threading
 import time
+import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from core.config import Config
 from core.status.statistics_block import Meter
 from supervisor.demo.crawl_watch import CrawlWatch, crawl_line
 from supervisor.demo.database import Database
-from supervisor.demo.later_changes import changes_line, is_settled
+from supervisor.demo.later_changes import changes_line, fresh_item, is_settled
 from supervisor.demo.local_proxies import LocalProxy
 from supervisor.demo.proof import is_complete
 from supervisor.demo.screen import Screen
@@ -157,11 +159,19 @@ class Script:
             DemoStep(0.25, f"proxy {self._proxy.name} is killed", self._proxy.kill),
             DemoStep(0.4, f"burst: {_BURST:g} comments per second for {seconds:.0f} s", lambda: self._burst(seconds)),
             DemoStep(0.47, f"proxy {self._proxy.name} is started again", self._proxy.start),
+            DemoStep(0.6, "an author deletes an item", self._delete_one),
             DemoStep(0.65, "process comments is killed (SIGKILL)", self._kill),
         ]
 
     def _burst(self, seconds: float) -> None:
         self._simulator_control.rates({"comments": _BURST, "seconds": seconds})
+
+    def _delete_one(self) -> None:
+        """Delete a captured item: it is the example of a tombstone. Where there is none, the random changes are."""
+        name = fresh_item(self._simulator_control.truth(), time.time())
+        if name is not None:
+            with contextlib.suppress(urllib.error.HTTPError):  # it is deleted already
+                self._simulator_control.delete_item(name)
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S

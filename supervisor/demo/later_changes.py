@@ -2,7 +2,9 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from core.spool.followed_positions import changes_path
 from core.status.changes_status import read_changes_status
@@ -18,7 +20,23 @@ CHANGE_AGES_S = (3.0, 12.0)
 #: Options of the simulator: what is edited, and what is removed, deleted or gone.
 SIMULATOR_OPTIONS = {"edited-share": 0.03, "lost-posts-share": 0.15, "lost-comments-share": 0.05}
 
+#: An item that was shown this long ago is captured, seconds.
+_CAPTURED_AFTER_S = 1.5
+
 LATEST = "reddit-posts.latest"
+
+
+def fresh_item(truth: Iterable[Mapping[str, Any]], now: float) -> str | None:
+    """Return the name of an item that was captured, most probably, and has looks left; None: there is none."""
+    fresh = [
+        item["fullname"]
+        for item in truth
+        if item["removed_at"] is None
+        and item["shown_at"] is not None
+        and now - item["shown_at"] > _CAPTURED_AFTER_S
+        and now - item["created"] < AGES_S[1]
+    ]
+    return max(fresh, default=None)
 
 
 def changes_line(state_dir: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -30,6 +30,10 @@ class SimulatorControl:
     def changes(self) -> list[dict[str, Any]]:
         """Return all later changes of items, in order."""
         return list(self._lines("truth/changes"))
+
+    def delete_item(self, fullname: str) -> None:
+        """Delete an item, as its author does."""
+        self._call("POST", "change", {"op": "delete", "fullname": fullname})
 
     def crawl_held(self) -> Iterator[dict[str, Any]]:
         """Return every subreddit and user of the crawl world, with its served fields."""
@@ -60,7 +64,7 @@ class SimulatorControl:
             for line in response:
                 yield orjson.loads(line)
 
-    def _call(self, method: str, name: str, body: dict[str, float] | None = None) -> bytes:
+    def _call(self, method: str, name: str, body: Mapping[str, object] | None = None) -> bytes:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self._url}/_sim/{name}", data, method=method)  # noqa: S310 - our own http
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310

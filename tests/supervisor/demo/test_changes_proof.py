@@ -50,7 +50,7 @@ def test_all_is_reported_and_the_tombstones_are_there() -> None:
     assert proof.holds
     assert (proof.made, proof.reported, proof.missing, proof.false, proof.lost, proof.tombstones) == (4, 4, 0, 0, 2, 2)
     assert proof.example is not None
-    assert (proof.example.fullname, proof.example.deleted_at, proof.example.arrived_at) == ("t1_c", NOON + 5, NOON + 9)
+    assert (proof.example.fullname, proof.example.lost_at, proof.example.arrived_at) == ("t1_c", NOON + 5, NOON + 9)
     text = list(lines(proof, "x.latest"))
     assert text[4] == "  tombstones        2   in x.latest, for 2 items that were removed or deleted"
     assert text[5].startswith("  A deletion arrived as a tombstone: t1_c in r/Bitcoin, captured at ")

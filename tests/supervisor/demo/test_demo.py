@@ -41,8 +41,9 @@ def test_it_ends_with_a_proof_that_nothing_was_lost(demo: psutil.Popen) -> None:
     assert counts["changed"] == counts["reported"] > 0, text
     assert counts["missing"] == counts["false"] == 0
     assert counts["tombstones"] > 0
-    assert "A deletion arrived as a tombstone: t" in changes
-    assert re.search(r"^Audit of random items: .*\d+ sampled, 0 missing", text, re.M)
+    assert " arrived as a tombstone: t" in changes
+    assert re.search(r"^Audit of random items: (At most|Too few samples|Nothing is known)", text, re.M)
+    assert ", 0 missing" in text or "Nothing is known" in text
     numbers = {name: re.findall(r"[\d,]+", line) for name, line in re.findall(r"^  (\w+) +([\d, ]+)", scraper, re.M)}
     assert numbers["saved"] == numbers["held"]
     assert len(numbers["held"]) == 4
