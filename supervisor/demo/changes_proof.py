@@ -151,12 +151,13 @@ def _captured_at(record: TopicRecord) -> float | None:
 def _example(
     buried: Sequence[Change], captured_at: Mapping[str, float], newest: Mapping[str, TopicRecord]
 ) -> Tombstone | None:
-    """Return one deletion by its author, else any other loss."""
+    """Return the deletion by an author that came longest after the capture; else another loss."""
     deletions = [line for line in buried if line["op"] == "deleted"] or buried
-    for line in deletions[-1:]:
-        name = line["fullname"]
-        return Tombstone(line["op"], name, line["subreddit"], captured_at[name], line["time"], newest[name].at)
-    return None
+    line = max(deletions, key=lambda one: one["time"] - captured_at[one["fullname"]], default=None)
+    if line is None:
+        return None
+    name = line["fullname"]
+    return Tombstone(line["op"], name, line["subreddit"], captured_at[name], line["time"], newest[name].at)
 
 
 def _clock(seconds: float) -> str:

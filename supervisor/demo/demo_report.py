@@ -1,6 +1,7 @@
 """Prints the end of the demo: the injected faults, both proofs, the result."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from supervisor.demo.proof import Proof
 from supervisor.demo.screen import Screen
 from supervisor.demo.script_thread import ScriptThread
 
+_WIDTH = 120
+
 
 def report(script_thread: ScriptThread, code: ExitCode, screen: Screen, directory: Path) -> ExitCode:
     """Print it, store the evidence of a failed proof, and return the exit code."""
@@ -24,7 +27,7 @@ def report(script_thread: ScriptThread, code: ExitCode, screen: Screen, director
     _print_streams(streams, screen)
     _print_changes(changes, screen)
     _print_crawl(crawl, screen)
-    screen.say(f"Audit of random items: {script_thread.audit}")
+    screen.say(textwrap.fill(f"Audit of random items: {script_thread.audit}", _WIDTH, subsequent_indent="  "))
     failures = [*_of_streams(streams, directory), *_of_changes(changes, directory), *_of_crawl(crawl, directory)]
     if crawl.left and not script_thread.script.cut_short:
         failures.append(f"the crawl did not finish: {crawl.left:,} subreddits are left")
