@@ -48,7 +48,7 @@ def make_record(item: Item, stream: str, captured_at: float, *, full: bool = Fal
 
 def make_records(items: Iterable[Item], stream: str, captured_at: float, *, full: bool = False) -> list[Record]:
     """Return the records of several items captured at the same time."""
-    make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, _iso(captured_at)
+    make_content, schema, timestamp = record_maker(stream), kind_of(stream).schema, iso_time(captured_at)
     new, dumps = tuple.__new__, orjson.dumps
     records = []
     for item in items:
@@ -61,6 +61,16 @@ def make_records(items: Iterable[Item], stream: str, captured_at: float, *, full
             value = _carefully(content)
         records.append(new(Record, (item.name.encode(), value, schema)))
     return records
+
+
+def to_value(content: dict[str, Any], data: dict[str, Any] | None) -> bytes:
+    """Return the bytes of a record from its content, and from the object that Reddit served, if it is to have it."""
+    if data is not None:
+        content[REDDIT] = served(data)
+    try:
+        return orjson.dumps(content)
+    except TypeError:
+        return _carefully(content)
 
 
 def served(data: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +115,8 @@ def _load(reference: str) -> RecordMaker:
     return function
 
 
-def _iso(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
+    """Return a time as it stands in records: ISO 8601, UTC, with three fraction digits."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
@@ -154,7 +165,7 @@ def submission(item: Item, timestamp: str) -> dict[str, Any]:
         "timestamp": timestamp,
         "source": "reddit",
         "title": title if type(title) is str else "",
-        "url": "" if get("is_self") is True else _absolute(_text(get("url")).strip()),
+        "url": "" if get("is_self") is True else absolute_url(_text(get("url")).strip()),
         "num_comments": comments if type(comments) is int else _whole(comments),
         "over_18": _flag(get("over_18")),
         "link_flair_text": flair if type(flair) is str and flair else None,
@@ -165,7 +176,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _absolute(url: str) -> str:
+def absolute_url(url: str) -> str:
     """Complete a URL without a host: that of a crosspost is a path on Reddit."""
     if not url or _SCHEME.match(url):
         return url

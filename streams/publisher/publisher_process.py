@@ -3,8 +3,9 @@
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from confluent_kafka import Producer
 
@@ -32,6 +33,7 @@ from streams.sinks.kafka.kafka_senders import KafkaSpoolSenders
 from streams.sinks.kafka.producer import KafkaSettings, combine_settings, connect
 from streams.sinks.kafka.topic_set import TopicSet
 from streams.sinks.kafka.topics import Topic
+from streams.sources.base import Opener, spools_and_resends
 
 #: The pause after a failure, seconds: short at first, ten at most.
 _FIRST_PAUSE = 0.2
@@ -102,8 +104,9 @@ def build_publisher(
     clock: Callable[[], float],
     random: Callable[[], float],
     make_producer: Callable[[KafkaSettings, KafkaHealth], Producer] = connect,
+    openers: Callable[[Path], Mapping[str, Opener]] = spools_and_resends,
 ) -> Publisher:
-    """Build the publisher from the configuration."""
+    """Build the publisher from the configuration; `openers` returns its sources."""
     log, state_dir, cluster = context.log, config.state_dir, config.cluster
     writer = PositionWriter(lambda known: PublisherStore.open(state_dir, log, deployment_id=known), log, clock)
     transactional_id = None
@@ -126,6 +129,7 @@ def build_publisher(
         health=health,
         message_max_bytes=settings.message_max_bytes,
         destinations=destinations,
+        openers=openers,
         routing=coordinator,
     )
     if coordinator is not None:

@@ -95,7 +95,7 @@ def parse_page(answer: object, stream: str) -> Page:
         elif foreign := _foreign(child.get("kind"), body, kind):
             rejects.append(_reject(f"{foreign}, which does not belong to {stream}", child))
         else:
-            items.append(_item(body, kind))
+            items.append(item_of(body, kind))
     return Page(tuple(items), _anchor(data.get("after"), items), tuple(rejects))
 
 
@@ -151,7 +151,8 @@ def _anchor(after: object, items: Iterable[Item]) -> str | None:
     return next((item.fullname for item in reversed(list(items)) if _ANCHOR.fullmatch(item.fullname)), None)
 
 
-def _item(data: dict[str, Any], kind: str) -> Item:
+def item_of(data: dict[str, Any], kind: str) -> Item:
+    """Return the item of an object of this kind (`t1`, `t3`); what is missing or invalid is empty or None."""
     fullname = data.get("name")
     if not isinstance(fullname, str) or not fullname:
         own_id = data.get("id")

@@ -57,6 +57,7 @@ COMMANDS = {
     "dead-letters": CommandEntry(
         "list, resend or drop the records that Kafka refused", "supervisor.cli.dead_letters_command"
     ),
+    "backfill": CommandEntry("publish dumps of earlier years to the topic", "supervisor.cli.backfill"),
     "audit": CommandEntry("check a random sample; print a bound of what is missing", "supervisor.cli.audit"),
     "demo": CommandEntry("run everything against a simulated Reddit; verify the result", "supervisor.cli.demo"),
 }
