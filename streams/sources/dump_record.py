@@ -188,24 +188,24 @@ class DumpParser:
         try:
             fields = self._decode(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return self._parse_carefully(line)
+            return self.parse_carefully(line)
         created = fields.created_utc
         if not EARLIEST <= created < LATEST:
-            return self._parse_carefully(line)
+            return self.parse_carefully(line)
         fullname = fields.name or self._prefix + fields.id
         if not fields.id or not fullname.startswith(self._prefix) or not (valid_utf8 or _is_utf8(line)):
-            return self._parse_carefully(line)
+            return self.parse_carefully(line)
         if not self._everything and not self._wanted.takes(fields.subreddit, fields.author or "", created):
             return Skipped.FILTERED
         if self._full:
             if _HTML in line or _has_lone_surrogate(line):
-                return self._parse_carefully(line)
+                return self.parse_carefully(line)
             served = line.strip()
         retrieved = fields.retrieved_on or fields.retrieved_utc
         try:
             own = orjson.dumps(self._content(fields, fullname, self._time(retrieved)))
         except TypeError:  # an integer of more than 64 bits
-            return self._parse_carefully(line)
+            return self.parse_carefully(line)
         value = b"%b%b%b}" % (own[:-1], _BEFORE_REDDIT, served) if self._full else own
         return DumpRecord(fullname.encode(), value)
 
@@ -219,7 +219,8 @@ class DumpParser:
             text = self._times[seconds] = iso_time(seconds)
         return text
 
-    def _parse_carefully(self, line: bytes) -> DumpRecord | Skipped | BadLine:
+    def parse_carefully(self, line: bytes) -> DumpRecord | Skipped | BadLine:
+        """Convert a line of any shape, as live items are converted."""
         try:
             line.decode()
             data = decode(line)

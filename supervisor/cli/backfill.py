@@ -20,6 +20,7 @@ from core.masking.external import masked
 from core.masking.printable import printable
 from core.stream_kinds import stream_names
 from streams.publisher.backfill import PROCESS, Backfill, BackfillOptions, BackfillResult, Progress
+from streams.sources.dump_files import STDIN
 from streams.sources.dump_record import Wanted
 from supervisor.cli.arguments import moment, subreddit
 from supervisor.cli.commands import Command
@@ -167,17 +168,16 @@ def _author(text: str) -> str:
     return name
 
 
-def _dump(text: str) -> Path:
-    path = Path(text)
-    if text != "-" and not path.exists():
-        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file")
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a directory: name the files in it")
-    return path
+def _check_files(paths: Sequence[Path], parser: argparse.ArgumentParser) -> None:
+    for path in paths:
+        if path != STDIN and not path.exists():
+            parser.error(f"{str(path)!r}: there is no such file")
+        if path.is_dir():
+            parser.error(f"{str(path)!r} is a directory: name the files in it")
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="+", type=_dump, help="dumps; -: standard input")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="dumps; -: standard input")
     text = "only items of these, in any case; the files must come before this option (default: all)"
     parser.add_argument("--subreddits", nargs="+", type=subreddit, default=[], metavar="NAME", help=text)
     text = "only items of this author; repeatable (default: all)"
@@ -194,6 +194,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.since is not None and options.until is not None and options.since > options.until:
         options.parser.error("--since must not be later than --until")
+    _check_files(options.files, options.parser)
     config = load_config(options.config, credentials=False)
     wanted = Wanted(frozenset(options.subreddits), frozenset(options.author), options.since, options.until)
     chosen = BackfillOptions(wanted, options.kind, options.memory, config.streams.payload == "full")
