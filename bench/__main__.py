@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 
-from bench import changes, cluster, drain, live, pages, polls, scale, start_stop, tenfold
+from bench import changes, cluster, drain, dumps, live, pages, polls, scale, start_stop, tenfold
 from bench.figure import Section
 from bench.scraper import calls, core, crawl, leases, rows
 from bench.supervision import hangs, recovery, stops, storm, together
@@ -18,6 +18,7 @@ SECTIONS = (
     Section("scale", "1,200 and 5,000 subreddits on one machine, quota 100 a minute", scale.measure),
     Section("drain", "Publisher: a full spool to the broker", drain.measure),
     Section("changes", f"Later changes: {changes.ITEMS:,} items that wait for a look", changes.measure),
+    Section("dumps", "Dumps: lines to records, one core", dumps.measure),
     Section("start", "Start and stop", start_stop.measure),
     Section(
         "live", "20 items a second, 2 % late, 3 % removed, 5 % 503, 3 % resets, 3 % bad JSON, 2 % HTML", live.measure

@@ -194,11 +194,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.since is not None and options.until is not None and options.since > options.until:
         options.parser.error("--since must not be later than --until")
-    _check_files(options.files, options.parser)
+    paths = [Path(name) for name in options.files]  # those after the options come as texts
+    _check_files(paths, options.parser)
     config = load_config(options.config, credentials=False)
     wanted = Wanted(frozenset(options.subreddits), frozenset(options.author), options.since, options.until)
     chosen = BackfillOptions(wanted, options.kind, options.memory, config.streams.payload == "full")
-    return backfill(config, options.files, chosen, out=sys.stdout, err=sys.stderr)
+    return backfill(config, paths, chosen, out=sys.stdout, err=sys.stderr)
 
 
 COMMAND = Command(_DESCRIPTION, _EPILOG, _add_arguments, _run, operands="FILE ...", list_operand="files")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.config import Config
+from core.config.sections import KafkaSection
 from core.errors import ConfigError
 from streams.publisher.backfill import BackfillOptions, BackfillResult, Progress
 from supervisor.cli import main
@@ -43,7 +44,6 @@ def test_mistakes_end_with_code_2(line: str, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_it_needs_a_broker_with_an_address() -> None:
-    config = Config()
-    object.__setattr__(config.kafka, "bootstrap_servers", "embedded")
+    config = Config(kafka=KafkaSection(bootstrap_servers="embedded"))
     with pytest.raises(ConfigError, match="needs a broker that runs"):
         backfill(config, [], BackfillOptions(), out=io.StringIO(), err=io.StringIO())
