@@ -227,10 +227,10 @@ def test_a_token_that_always_expires_at_once_makes_no_storm(tmp_path: Path, life
     async def scene(script: Script, client: Any, times: Times) -> None:
         script.token = Reply(body={**TOKEN, "expires_in": lifetime})
         began = times.clock()
-        while times.clock() - began < 1200.0:
+        while times.clock() - began < 600.0:
             await asyncio.gather(*(client.get(f"/r/{n}/about", {}) for n in range(5)), return_exceptions=True)
             await times.sleep(1.0 + random.random())
-        assert script.tokens <= 60, "at most three a minute"
+        assert script.tokens <= 30, "at most three a minute"
         assert script.asked
 
     play(tmp_path, scene)

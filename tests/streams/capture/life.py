@@ -291,16 +291,25 @@ class Life:
         """What was listed and created before the proven moment is captured, or lies in a gap."""
         if not isinstance(proven_until, dict) or (len(self.world.things) > 1000 and self.operations % 97):
             return  # the whole spool is read: in long lives only now and then
-        captured, gaps = set(self.spooled()), self.gaps()
-        names = {name.lower() for name in self.subreddits}
-        broken = [
+        ours = {name.lower() for name in self.subreddits}
+        bounds = {
+            name: (self.first_asked.get(name.lower(), float("inf")), proven_until.get(name.lower(), 0.0))
+            for name in {thing.subreddit for thing in self.world.things.values()}
+            if name.lower() in ours
+        }
+        due = [
             thing
             for thing in self.world.things.values()
-            if thing.subreddit.lower() in names
-            and thing.created < proven_until.get(thing.subreddit.lower(), 0.0)
-            and thing.created > self.first_asked.get(thing.subreddit.lower(), float("inf"))
-            and thing.surfaced
-            and not (thing.removed or thing.late or thing.name in captured)
+            if thing.surfaced
+            and not (thing.removed or thing.late)
+            and thing.subreddit in bounds
+            and bounds[thing.subreddit][0] < thing.created < bounds[thing.subreddit][1]
+        ]
+        captured, gaps = set(self.spooled()) if due else set(), self.gaps()
+        broken = [
+            thing
+            for thing in due
+            if thing.name not in captured
             and not any(thing.subreddit in gap.unproven and gap.admits(thing.created) for gap in gaps)
         ]
         assert broken == [], f"proven until {proven_until}, and no gap admits these: {gaps}"

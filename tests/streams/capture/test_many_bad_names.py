@@ -10,6 +10,7 @@ from core.reddit.request_errors import QuotaShort
 from tests.streams.capture.life import Life
 from tests.streams.capture.test_isolation import LASTING, missing, pour
 from tests.streams.capture.world import World
+from tests.support.soaking import SOAK
 
 NAMES = tuple(f"Sub{number:03}" for number in range(300))
 BAD = {
@@ -70,7 +71,7 @@ class Story:
 
 
 @pytest.mark.parametrize("which", ["the first half", "the last half", "every second", "at random", "a few"])
-@pytest.mark.parametrize("how", ["403 without a reason", "451"])
+@pytest.mark.parametrize("how", ["403 without a reason", pytest.param("451", marks=SOAK)])
 def test_good_names_flow_while_the_bad_ones_are_searched(tmp_path: Path, which: str, how: str) -> None:
     story = Story(tmp_path, BAD[which], how)
     story.life.run(15.0)

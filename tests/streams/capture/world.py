@@ -4,6 +4,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import floor
+from operator import attrgetter
 from typing import Any
 
 from core.reddit.request_errors import RequestRejected, ServerTrouble, Unavailable
@@ -82,7 +83,8 @@ class World:
             self._surface(thing)
 
     def listing(self, subreddits: Iterable[str]) -> list[Thing]:
-        merged = sorted((one for name in subreddits for one in self._lists.get(name, [])), key=lambda one: -one.moment)
+        merged = [one for name in subreddits for one in self._lists.get(name, ())]
+        merged.sort(key=attrgetter("moment"), reverse=True)
         return merged[: self.cap]
 
     def answer(
