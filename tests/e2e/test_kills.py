@@ -10,7 +10,7 @@ from tests.support.trial import Trial
 from tests.support.waiting import wait_until
 
 
-@on(SERIOUS, EXACTLY_ONCE)
+@on(EXACTLY_ONCE, soak=(SERIOUS,))
 def test_sigkill_of_a_random_child_every_2_seconds(trial: Trial) -> None:
     kill_at_random(trial, 20)
     trial.finish(at_least=400)

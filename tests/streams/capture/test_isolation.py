@@ -21,6 +21,7 @@ from core.spool import GapState
 from streams.reddit.limited_names import RequestLimited
 from tests.streams.capture.life import Life
 from tests.streams.capture.world import World
+from tests.support.soaking import SOAK
 
 NAMES = ("Alpha", "Beta", "Gamma")
 
@@ -307,7 +308,7 @@ def refuse_large_pages_of(life: Life, subreddit: str, largest: int, how: str) ->
     life.asks = refuse
 
 
-@pytest.mark.parametrize("how", ["500", "400", "timeout"])
+@pytest.mark.parametrize("how", ["500", *(pytest.param(how, marks=SOAK) for how in ("400", "timeout"))])
 @pytest.mark.parametrize("largest", [60, 20])
 def test_large_pages_of_one_name_fail_and_its_gap_is_repaired_with_small_ones(
     tmp_path: Path, how: str, largest: int
@@ -361,7 +362,7 @@ def test_newcomers_that_fail_hold_up_no_other_newcomer(tmp_path: Path, how: str)
     assert {entry["subreddit"] for entry in life.notes.events("subreddit_unavailable")} == set(names[4:14])
 
 
-@pytest.mark.parametrize("how", ["500", "400", "timeout"])
+@pytest.mark.parametrize("how", ["timeout", *(pytest.param(how, marks=SOAK) for how in ("400", "500"))])
 def test_a_newcomer_whose_large_pages_fail_joins_with_small_ones(tmp_path: Path, how: str) -> None:
     life = Life(tmp_path, World(NAMES, cap=1000, page_size=100))
     for name in NAMES:

@@ -28,6 +28,7 @@ from streams.positions.publisher_store import Position, PublisherStore
 from tests.streams.capture.life import BIRTH, STREAM, Clock, FakeContext, Life, Notes
 from tests.streams.capture.machines import SHARDS, Cluster
 from tests.streams.capture.world import World
+from tests.support.soaking import SOAK
 from tests.support.waiting import wait_until
 
 #: One subreddit of each shard, and a second one of the shard of Alpha.
@@ -132,7 +133,14 @@ def test_start_now_delivers_no_backlog_after_a_move(tmp_path: Path) -> None:
     assert sorted(cluster.topic) == sorted(new)
 
 
-@pytest.mark.parametrize(("step", "fate"), [(1, "kill_before"), (1, "kill_after"), (1, "full"), (3, "kill_after")])
+@pytest.mark.parametrize(
+    ("step", "fate"),
+    [
+        (1, "kill_after"),
+        (1, "full"),
+        *(pytest.param(*kill, marks=SOAK) for kill in ((1, "kill_before"), (3, "kill_after"))),
+    ],
+)
 def test_a_kill_at_any_step_of_a_takeover(cluster: Cluster, step: int, fate: str) -> None:
     cluster.move("a")
     cluster.round("a", 20.0)

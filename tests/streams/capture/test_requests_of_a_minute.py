@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streams.capture.recent_requests import MINUTE_S, RecentRequests
 from tests.streams.capture.two_streams import TwoStreams
+from tests.support.soaking import SOAK
 
 #: Requests of any minute at a quota of 100.
 MOST = 105
@@ -20,7 +21,9 @@ def percentile(values: list[float], share: float) -> float:
     return values[int(len(values) * share)]
 
 
-@pytest.mark.parametrize(("subreddits", "items", "unavailable"), [(1200, 22.0, 0.0), (5000, 40.0, 0.01)])
+@pytest.mark.parametrize(
+    ("subreddits", "items", "unavailable"), [(1200, 22.0, 0.0), pytest.param(5000, 40.0, 0.01, marks=SOAK)]
+)
 def test_a_cold_start_with_many_subreddits_keeps_the_pace(
     tmp_path: Path, subreddits: int, items: float, unavailable: float
 ) -> None:

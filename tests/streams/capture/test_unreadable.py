@@ -14,6 +14,7 @@ from streams.reddit.listing_page import Page, parse_page
 from tests.streams.capture.life import STREAM, Life
 from tests.streams.capture.test_isolation import missing, pour
 from tests.streams.capture.world import Thing, World, envelope
+from tests.support.soaking import SOAK
 
 
 def listing_of(*names: str) -> World:
@@ -38,7 +39,7 @@ def open_gaps(life: Life) -> list[Gap]:
 
 
 @pytest.mark.parametrize("names", [("Alpha",), ("Alpha", "Beta", "Gamma")])
-@pytest.mark.parametrize("place", [4, 60, 150, 290])
+@pytest.mark.parametrize("place", [4, 290, *(pytest.param(place, marks=SOAK) for place in (60, 150))])
 def test_all_but_the_item_itself_is_captured_and_the_gap_shrinks_to_it(
     tmp_path: Path, names: tuple[str, ...], place: int
 ) -> None:
