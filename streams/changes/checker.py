@@ -16,7 +16,7 @@ from streams.changes.change_records import event_records, latest_record
 from streams.changes.duties import Applied, Duties
 from streams.changes.duty_block import Duty
 from streams.changes.info_requests import MOST_NAMES, Answer, InfoRequests
-from streams.changes.look import Known, Look, Shown, Visibility, compare, miss, shown_of
+from streams.changes.look import Known, Look, Shown, Visibility, compare, is_odd, miss, shown_of
 from streams.changes.schedule import Schedule
 from streams.changes.witness import Witnesses
 from streams.record import record_maker
@@ -38,8 +38,9 @@ _GONE = Visibility.GONE
 #: After a request was refused for want of quota, posts come before comments for this time, seconds.
 _SHORT_FOR_S = 60.0
 
-#: The answer whether a subreddit can be read is used for this time, seconds.
-_READABLE_FOR_S = 120.0
+#: The answer that a subreddit cannot be read is used for this time, seconds. One that can be read is asked each time:
+#: it may close before the next look.
+_UNREADABLE_FOR_S = 120.0
 
 #: After this many answers that prove nothing, or refusals of a single name, the items wait for a while.
 _MOST_TRIES = 3
@@ -110,7 +111,7 @@ class Checker:
         self._limit = MOST_NAMES
         self._short_until = float("-inf")
         self._refusals = 0
-        self._readable: dict[str, tuple[bool, float]] = {}
+        self._unreadable_until: dict[str, float] = {}
         self._number = duties.applied
         self._pending: Applied | None = None
         #: looks on time, and late ones, of the last step
@@ -230,20 +231,30 @@ class Checker:
                 continue
             item = answer.items[name][1]
             shown = shown_of(record_maker(one.kind.name)(item, ""), item.data)
+            if is_odd(one.duty.known, shown):
+                self._wait(found, [one])
+                continue
             self._add(found, one, compare(one.duty.known, shown), now, subreddit=item.subreddit, seen=(item, shown))
         if missing and answer.items:
-            self._miss(found, missing, now)
+            # items of a subreddit that cannot be read are not shown
+            shown_of_these = {item.subreddit.lower() for _, item in answer.items.values()}
+            self._miss(found, missing, shown_of_these, now)
         elif missing:
-            self._log.warning("answer_proves_nothing", names=len(missing), hint="these items are asked for again later")
-            found.undecided += [one.key for one in missing]
-            found.counts["looks_undecided"] += len(missing)
+            self._wait(found, missing)
         return found
 
-    def _miss(self, found: _Found, missing: Sequence[_Asked], now: float) -> None:
-        """Decide about items that the answer does not show, although it shows others."""
+    def _wait(self, found: _Found, items: Sequence[_Asked]) -> None:
+        """Leave these items as they are, and look again later."""
+        self._log.warning("answer_proves_nothing", names=len(items), hint="these items are asked for again later")
+        found.undecided += [one.key for one in items]
+        found.counts["looks_undecided"] += len(items)
+
+    def _miss(self, found: _Found, missing: Sequence[_Asked], open_ones: set[str], now: float) -> None:
+        """Decide about items that the answer does not show, although it shows others, of the subreddits `open_ones`."""
         subreddits = self._duties.names(one.duty.subreddit for one in missing)
         waiting = {subreddits[one.duty.subreddit] for one in missing if one.duty.known.absent}
-        readable = self._readable_now(sorted(waiting), now)
+        unknown = sorted(name for name in waiting if name.lower() not in open_ones)
+        readable = open_ones | self._readable_now(unknown, now)
         for one in missing:
             subreddit = subreddits[one.duty.subreddit]
             look = miss(one.duty.known, confirms=subreddit.lower() in readable)
@@ -276,15 +287,15 @@ class Checker:
 
     def _readable_now(self, subreddits: Sequence[str], now: float) -> set[str]:
         """Return which of these subreddits can be read, in lower case."""
-        unknown = [name for name in subreddits if name and self._readable.get(name.lower(), (False, 0.0))[1] <= now]
+        unknown = [name for name in subreddits if name and self._unreadable_until.get(name.lower(), 0.0) <= now]
+        found: set[str] = set()
         for start in range(0, len(unknown), MOST_NAMES):
-            part = unknown[start : start + MOST_NAMES]
-            readable = self._requests.readable(part)
-            for name in part:
-                self._readable[name.lower()] = (name.lower() in readable, now + _READABLE_FOR_S)
-        found = {name.lower() for name in subreddits if self._readable.get(name.lower(), (False, 0.0))[0]}
-        if len(self._readable) > 10 * MOST_NAMES:
-            self._readable.clear()
+            part = {name.lower() for name in unknown[start : start + MOST_NAMES]}
+            readable = self._requests.readable(sorted(part)) & part
+            found |= readable
+            self._unreadable_until |= dict.fromkeys(part - readable, now + _UNREADABLE_FOR_S)
+        if len(self._unreadable_until) > 10 * MOST_NAMES:
+            self._unreadable_until.clear()
         return found
 
     def _store(self, blocks: Sequence[Block], found: _Found) -> int | None:
