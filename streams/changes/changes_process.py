@@ -116,6 +116,7 @@ class ChangesLoop:
             schedule,
             latest=config.latest,
             full=config.payload == "full",
+            exactly_once=config.exactly_once,
             log=context.log,
             clock=wall,
         )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import structlog
@@ -80,6 +80,7 @@ class Checker:
         schedule: of the looks.
         latest: whether the newest records are written too.
         full: whether these have the object that Reddit served.
+        exactly_once: whether no change may be reported twice, even after an older copy of the duties was restored.
         log: of the process.
         clock: epoch seconds.
     """
@@ -94,6 +95,7 @@ class Checker:
         *,
         latest: bool,
         full: bool,
+        exactly_once: bool,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
     ) -> None:
@@ -105,6 +107,7 @@ class Checker:
         self._schedule = schedule
         self._latest = latest
         self._full = full
+        self._exactly_once = exactly_once
         self._log = log
         self._clock = clock
         self.witnesses = Witnesses()
@@ -128,11 +131,18 @@ class Checker:
         if last is None:
             return
         if last.store_id == self._duties.store_id and last.number > self._duties.applied + 1:
-            fields = {"looks": last.number - self._duties.applied - 1}
-            self._log.error("changes_file_older", **fields, hint="changes of these looks may be reported again")
+            self._remember_older_copy(last)
         if self._duties.apply(last):
             self._log.info("look_completed", blocks=len(last.blocks))
         self._number = max(self._duties.applied, last.number if last.store_id == self._duties.store_id else 0)
+
+    def _remember_older_copy(self, last: Applied) -> None:
+        """Report that the file is a copy from before the last looks; with exactly_once, report nothing twice."""
+        hint = "changes of these looks may be reported again"
+        if self._exactly_once:
+            self._duties.forget_until(last.at)
+            hint = "items that were due since then are looked at without a report: it could be a second one"
+        self._log.error("changes_file_older", looks=last.number - self._duties.applied - 1, hint=hint)
 
     def finish(self) -> None:
         """Write the blocks of the last look, if that failed. Raises ChangesFileError; nothing else may go on then."""
@@ -253,11 +263,14 @@ class Checker:
         """Decide about items that the answer does not show, although it shows others, of the subreddits `open_ones`."""
         subreddits = self._duties.names(one.duty.subreddit for one in missing)
         waiting = {subreddits[one.duty.subreddit] for one in missing if one.duty.known.absent}
+        waiting |= {subreddits[one.duty.subreddit] for one in missing if self._is_forgotten(one)}
         unknown = sorted(name for name in waiting if name.lower() not in open_ones)
         readable = open_ones | self._readable_now(unknown, now)
         for one in missing:
             subreddit = subreddits[one.duty.subreddit]
-            look = miss(one.duty.known, confirms=subreddit.lower() in readable)
+            # no second look, which would report what may have been reported
+            known = replace(one.duty.known, absent=one.duty.known.absent or self._is_forgotten(one))
+            look = miss(known, confirms=subreddit.lower() in readable)
             self._add(found, one, look, now, subreddit=subreddit)
 
     def _add(
@@ -274,16 +287,24 @@ class Checker:
         item, shown = seen or (None, None)
         found.looked[one.key] = look.known
         created = one.duty.created
-        found.records += event_records(
+        events = event_records(
             look, one.kind, fullname=one.name, subreddit=subreddit, created=created, shown=shown, now=now
         )
+        if self._is_forgotten(one):
+            found.counts["changes_unreported"] += len(events)
+        else:
+            found.records += events
+            found.counts.update(f"op_{change.op.value}" for change in look.changes)
+            found.counts["captured"] += len(events)
         if self._latest:
             row = latest_record(look, one.kind, item, fullname=one.name, now=now, full=self._full)
             found.records += [row] if row is not None else []
-        found.counts.update(f"op_{change.op.value}" for change in look.changes)
-        found.counts["captured"] += len(look.changes)
         on_time = self._schedule.is_on_time(one.block.base, one.block.due, now)
         found.counts.update(("checked", f"checked_{one.kind.name}", "looks_on_time" if on_time else "looks_late"))
+
+    def _is_forgotten(self, one: _Asked) -> bool:
+        """Return whether the look that is due may have been made already, and its result is lost."""
+        return one.block.due <= self._duties.forgotten_until
 
     def _readable_now(self, subreddits: Sequence[str], now: float) -> set[str]:
         """Return which of these subreddits can be read, in lower case."""
@@ -310,7 +331,7 @@ class Checker:
             next_id=duties.next_id,
         )
         found.counts.update(looks_skipped=settled.skipped, looks_dropped=settled.dropped)
-        applied = Applied(duties.store_id, self._number + 1, settled.changes)
+        applied = Applied(duties.store_id, self._number + 1, settled.changes, now)
         counters = {name: count for name, count in found.counts.items() if count}
         cursor: dict[str, object] = {CURSOR: applied.to_json(), WITNESSES_CURSOR: self.witnesses.names()}
         last_seq = self._writer.commit(Batch(found.records, cursor=cursor, counters=counters))
