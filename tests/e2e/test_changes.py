@@ -201,8 +201,10 @@ def _worst_lag(trial: Trial, *, enabled: bool) -> float:
 
 
 #: A change must be reported if this many answers showed it: a kill or an outage can waste the first of them. An absence
-#: takes one more: a second look confirms it.
+#: takes one more: a second look confirms it. An item may also be in requests about others, but not for that many
+#: seconds.
 _LOOKS = 3
+_LASTS_S = 12.0
 
 
 def _was_shown(line: dict[str, Any], captured_at: float | None) -> bool:
@@ -213,8 +215,9 @@ def _was_shown(line: dict[str, Any], captured_at: float | None) -> bool:
 def _to_report(lines: list[dict[str, Any]], captured_at: float | None) -> list[dict[str, Any]]:
     """Return the changes of an item that must be reported: an item whose absence nobody saw is not restored."""
     found, seen_before = [], True
-    for line in lines:
-        shown = _was_shown(line, captured_at)
+    for line, after in zip(lines, [*lines[1:], None], strict=True):
+        lasted = after is None or after["time"] - line["time"] > _LASTS_S
+        shown = lasted and _was_shown(line, captured_at)
         if line["op"] in {"edit", "score"}:
             found += [line] if shown else []
         else:
