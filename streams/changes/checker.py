@@ -128,6 +128,11 @@ class Checker:
         names = cursor.get(WITNESSES_CURSOR)
         self.witnesses.saw(map(str, names) if isinstance(names, list) else ())
         last = Applied.from_json(cursor.get(CURSOR))
+        if (0 if last is None else last.number) < self._duties.applied and (
+            last is None or last.store_id == self._duties.store_id
+        ):
+            hint = "spool-changes.db is a new file or an older copy: changes that were not delivered are lost"
+            self._log.error("changes_spool_lost", looks=self._duties.applied, hint=hint)
         if last is None:
             return
         if last.store_id == self._duties.store_id and last.number > self._duties.applied + 1:

@@ -81,14 +81,14 @@ def test_a_text_that_is_null_for_a_while_changes_nothing(stage: Stage, monkeypat
 
 
 def test_a_subreddit_that_closes_after_it_could_be_read_makes_nothing_gone(stage: Stage) -> None:
-    """One item is gone; shortly after that the subreddit closes, and another item that was missed once is missing again."""
+    """One item is gone; then the subreddit closes, and another item that was missed once is missing again."""
     stage.capture("comments", 2)
     (gone,) = stage.capture("comments", subreddit="Secret")
     stage.clock.advance(70)
     (hidden,) = stage.capture("comments", subreddit="Secret")
     gone.state = "gone"
     stage.reddit.loses = lambda _names: {hidden.fullname}
-    stage.reddit.before = lambda _path, params: stage.reddit.closed.add("Secret") if told() else None
+    stage.reddit.before = lambda _path, _params: stage.reddit.closed.add("Secret") if told() else None
 
     def told() -> list[str]:
         return stage.ops(gone)

@@ -322,3 +322,20 @@ def test_a_file_whose_content_is_damaged_in_use_stops_nothing(tmp_path: Path, da
     if len(told) < len(things):
         assert stage.counters()["changes_files_lost"] == 1
     assert stage.waiting() == 0
+
+
+def test_a_lost_spool_is_reported_and_looks_go_on(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    things = stage.capture("comments", 3)
+    for thing in things:
+        thing.score = 2
+    stage.run(2 * HOUR)
+    assert len(stage.events()) == 3
+    assert not stage.notes.events("changes_spool_lost")
+    remove_database(spool_path(tmp_path, "changes"))
+    for thing in things:
+        thing.text = "edited"
+    stage.run(50 * HOUR)
+    assert len(stage.notes.events("changes_spool_lost")) == 1
+    assert stage.ops() == ["edit"] * 3
+    assert stage.waiting() == 0
