@@ -251,6 +251,7 @@ def test_random_changes_in_a_storm_of_kills(trial: Trial, per_minute: int) -> No
     truth, reported = changed.truth(), changed.reported()
     records = trial.records()
     captured = {one.key: datetime.fromisoformat(one.value["timestamp"]).timestamp() for one in records}
+    nobodies = {one.key for one in records if one.value["author"] == "[deleted]"}
     assert len(captured) == len(records), "an item is in its topic once, as it was captured"
     missing, due = [], 0
     for name, lines in truth.items():
@@ -258,6 +259,8 @@ def test_random_changes_in_a_storm_of_kills(trial: Trial, per_minute: int) -> No
         happened = Counter((line["op"], line.get("category")) for line in lines)
         assert not found - happened, (name, lines, reported[name])
         shown = _to_report(lines, captured.get(name))
+        # the account of some authors was deleted before their item was captured
+        shown = [one for one in shown if one["category"] != "account" or name not in nobodies]
         due += len(shown)
         if Counter((line["op"], line.get("category")) for line in shown) - found:
             missing.append((name, lines, reported.get(name)))
