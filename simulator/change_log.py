@@ -7,9 +7,12 @@ from itertools import islice
 from simulator.item import Item
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
-    """One change: `old` and `new` are texts of an edit, scores, or states in one word."""
+    """One change: `old` and `new` are texts of an edit, scores, or states in one word.
+
+    `looks`: how often `/api/info` answered about the item before it changed again.
+    """
 
     number: int
     at: float
@@ -21,6 +24,7 @@ class Change:
     category: str | None
     old: str | int
     new: str | int
+    looks: int = 0
 
     def truth(self) -> dict[str, object]:
         """Return the change's line in the truth."""
@@ -37,6 +41,7 @@ class Change:
             "score": self.new if self.op == "score" else None,
             "old": self.old,
             "new": self.new,
+            "looks": self.looks,
         }
 
 
@@ -45,6 +50,7 @@ class ChangeLog:
 
     def __init__(self) -> None:
         self._changes: list[Change] = []
+        self._newest: dict[str, Change] = {}
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -58,7 +64,13 @@ class ChangeLog:
             number, now, item.fullname, item.kind, item.subreddit, item.created, op, category, old, new
         )  # fmt: skip
         self._changes.append(change)
+        self._newest[item.fullname] = change
         return change
+
+    def looked(self, fullname: str) -> None:
+        """Count an answer of `/api/info` about an item."""
+        if (change := self._newest.get(fullname)) is not None:
+            change.looks += 1
 
     def since(self, number: int) -> Iterator[Change]:
         """Yield the changes after the one with this number, in order."""

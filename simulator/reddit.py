@@ -176,6 +176,8 @@ class Reddit:
         if len(names) > _MOST_NAMES:
             # Reddit refuses the parameter, not the request
             names = []
+        for name in names:
+            self.world.log.looked(name)
         items = [item for item in map(self.world.find, names) if item is not None and self._readable(item)]
         things = map(self._renderer.thing, items)
         return Answer(body=listing(things, raw=query.get("raw_json") == "1"))

@@ -85,6 +85,7 @@ class ChangesConfig(ProcessConfig):
     payload: str  #: of these records, as for the streams
     access: RedditAccess
     requests_per_minute: int
+    exactly_once: bool = False  #: no change may be reported twice
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -196,6 +197,7 @@ def changes_config(config: Config) -> ChangesConfig:
         payload=config.streams.payload,
         access=reddit_access(config),
         requests_per_minute=config.reddit.requests_per_minute,
+        exactly_once=config.kafka.delivery == "exactly_once",
     )
 
 

@@ -59,6 +59,8 @@ class ServerClock:
 
     def __init__(self) -> None:
         self.offset = 0.0
+        #: answers with a Date that was used
+        self.answers = 0
         self._estimates: deque[list[float]] = deque(maxlen=int(_BOUNDS_S / _BOUNDS_STEP_S) + 1)  # [since, least, most]
         self._first_at: float | None = None
         self._settled = False
@@ -71,6 +73,7 @@ class ServerClock:
         interval = _interval(seen)
         if interval is None:
             return None
+        self.answers += 1
         self._intervals.append(interval)
         lowest = median_low(low for low, _ in self._intervals)
         highest = median_high(high for _, high in self._intervals)

@@ -102,11 +102,12 @@ def settle(
         for duty in block.duties:
             key = key_of(block.stream, duty.id)
             known = looked.get(key)
-            if known is None and key in undecided and schedule.gives_up(block.base, now):
+            if known is None and key in undecided and schedule.gives_up(block.base, block.due):
                 dropped += 1
                 continue
             if known is None:
-                parts.setdefault(now + schedule.confirm_s if key in undecided else block.due, []).append(duty)
+                again = now + schedule.again_s(block.base, now)
+                parts.setdefault(again if key in undecided else block.due, []).append(duty)
                 continue
             skipped += passed
             due = _next_look(block.base, duty.known, known, now, schedule)

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-import orjson
-
+from core.reddit.json_text import to_json
 from core.spool import Record
 from core.stream_kinds import StreamKind
 from streams.changes.look import Look, Shown
@@ -36,7 +35,7 @@ def event_records(
             "checked_at": checked_at,
             "age_s": round(max(0.0, now - created), 3),
         }
-        records.append(Record(fullname.encode(), orjson.dumps(event), SCHEMA))
+        records.append(Record(fullname.encode(), to_json(event), SCHEMA))
     return records
 
 

@@ -22,6 +22,7 @@ from streams.changes.checker import Checker
 from streams.changes.duties import ChangesFileBroken, ChangesFileError, Duties
 from streams.changes.follower import Follower
 from streams.changes.info_requests import InfoRequests
+from streams.changes.reddit_clock import RedditClock
 from streams.changes.schedule import Schedule
 from streams.changes.status_file import StatusFile
 from streams.reddit.praw_client import PrawClient
@@ -63,7 +64,8 @@ def run(context: ChildContext, config: ChangesConfig) -> None:
         kinds = followed_kinds()
         with closing(duties), closing(limiter):
             requests = InfoRequests(client, context, kinds)
-            ChangesLoop(context, config, writer, duties, requests, kinds=kinds).run()
+            wall = RedditClock(client.server_clock)
+            ChangesLoop(context, config, writer, duties, requests, kinds=kinds, wall=wall).run()
 
 
 def followed_kinds() -> tuple[StreamKind, ...]:
@@ -82,7 +84,7 @@ class ChangesLoop:
         requests: to Reddit.
         kinds: of the items.
         clock: a monotonic clock, seconds.
-        wall: this machine's clock, epoch seconds.
+        wall: Reddit's clock, epoch seconds.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class ChangesLoop:
             schedule,
             latest=config.latest,
             full=config.payload == "full",
+            exactly_once=config.exactly_once,
             log=context.log,
             clock=wall,
         )

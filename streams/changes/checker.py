@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import structlog
@@ -16,7 +16,7 @@ from streams.changes.change_records import event_records, latest_record
 from streams.changes.duties import Applied, Duties
 from streams.changes.duty_block import Duty
 from streams.changes.info_requests import MOST_NAMES, Answer, InfoRequests
-from streams.changes.look import Known, Look, Shown, Visibility, compare, miss, shown_of
+from streams.changes.look import Known, Look, Shown, Visibility, compare, is_odd, miss, shown_of
 from streams.changes.schedule import Schedule
 from streams.changes.witness import Witnesses
 from streams.record import record_maker
@@ -38,8 +38,9 @@ _GONE = Visibility.GONE
 #: After a request was refused for want of quota, posts come before comments for this time, seconds.
 _SHORT_FOR_S = 60.0
 
-#: The answer whether a subreddit can be read is used for this time, seconds.
-_READABLE_FOR_S = 120.0
+#: The answer that a subreddit cannot be read is used for this time, seconds. One that can be read is asked each time:
+#: it may close before the next look.
+_UNREADABLE_FOR_S = 120.0
 
 #: After this many answers that prove nothing, or refusals of a single name, the items wait for a while.
 _MOST_TRIES = 3
@@ -79,6 +80,7 @@ class Checker:
         schedule: of the looks.
         latest: whether the newest records are written too.
         full: whether these have the object that Reddit served.
+        exactly_once: whether no change may be reported twice, even after an older copy of the duties was restored.
         log: of the process.
         clock: epoch seconds.
     """
@@ -93,6 +95,7 @@ class Checker:
         *,
         latest: bool,
         full: bool,
+        exactly_once: bool,
         log: structlog.stdlib.BoundLogger,
         clock: Callable[[], float],
     ) -> None:
@@ -104,13 +107,14 @@ class Checker:
         self._schedule = schedule
         self._latest = latest
         self._full = full
+        self._exactly_once = exactly_once
         self._log = log
         self._clock = clock
         self.witnesses = Witnesses()
         self._limit = MOST_NAMES
         self._short_until = float("-inf")
         self._refusals = 0
-        self._readable: dict[str, tuple[bool, float]] = {}
+        self._unreadable_until: dict[str, float] = {}
         self._number = duties.applied
         self._pending: Applied | None = None
         #: looks on time, and late ones, of the last step
@@ -124,14 +128,26 @@ class Checker:
         names = cursor.get(WITNESSES_CURSOR)
         self.witnesses.saw(map(str, names) if isinstance(names, list) else ())
         last = Applied.from_json(cursor.get(CURSOR))
+        if (0 if last is None else last.number) < self._duties.applied and (
+            last is None or last.store_id == self._duties.store_id
+        ):
+            hint = "spool-changes.db is a new file or an older copy: changes that were not delivered are lost"
+            self._log.error("changes_spool_lost", looks=self._duties.applied, hint=hint)
         if last is None:
             return
         if last.store_id == self._duties.store_id and last.number > self._duties.applied + 1:
-            fields = {"looks": last.number - self._duties.applied - 1}
-            self._log.error("changes_file_older", **fields, hint="changes of these looks may be reported again")
+            self._remember_older_copy(last)
         if self._duties.apply(last):
             self._log.info("look_completed", blocks=len(last.blocks))
         self._number = max(self._duties.applied, last.number if last.store_id == self._duties.store_id else 0)
+
+    def _remember_older_copy(self, last: Applied) -> None:
+        """Report that the file is a copy from before the last looks; with exactly_once, report nothing twice."""
+        hint = "changes of these looks may be reported again"
+        if self._exactly_once:
+            self._duties.forget_until(last.at)
+            hint = "items that were due since then are looked at without a report: it could be a second one"
+        self._log.error("changes_file_older", looks=last.number - self._duties.applied - 1, hint=hint)
 
     def finish(self) -> None:
         """Write the blocks of the last look, if that failed. Raises ChangesFileError; nothing else may go on then."""
@@ -230,23 +246,36 @@ class Checker:
                 continue
             item = answer.items[name][1]
             shown = shown_of(record_maker(one.kind.name)(item, ""), item.data)
+            if is_odd(one.duty.known, shown):
+                self._wait(found, [one])
+                continue
             self._add(found, one, compare(one.duty.known, shown), now, subreddit=item.subreddit, seen=(item, shown))
         if missing and answer.items:
-            self._miss(found, missing, now)
+            # items of a subreddit that cannot be read are not shown
+            shown_of_these = {item.subreddit.lower() for _, item in answer.items.values()}
+            self._miss(found, missing, shown_of_these, now)
         elif missing:
-            self._log.warning("answer_proves_nothing", names=len(missing), hint="these items are asked for again later")
-            found.undecided += [one.key for one in missing]
-            found.counts["looks_undecided"] += len(missing)
+            self._wait(found, missing)
         return found
 
-    def _miss(self, found: _Found, missing: Sequence[_Asked], now: float) -> None:
-        """Decide about items that the answer does not show, although it shows others."""
+    def _wait(self, found: _Found, items: Sequence[_Asked]) -> None:
+        """Leave these items as they are, and look again later."""
+        self._log.warning("answer_proves_nothing", names=len(items), hint="these items are asked for again later")
+        found.undecided += [one.key for one in items]
+        found.counts["looks_undecided"] += len(items)
+
+    def _miss(self, found: _Found, missing: Sequence[_Asked], open_ones: set[str], now: float) -> None:
+        """Decide about items that the answer does not show, although it shows others, of the subreddits `open_ones`."""
         subreddits = self._duties.names(one.duty.subreddit for one in missing)
         waiting = {subreddits[one.duty.subreddit] for one in missing if one.duty.known.absent}
-        readable = self._readable_now(sorted(waiting), now)
+        waiting |= {subreddits[one.duty.subreddit] for one in missing if self._is_forgotten(one)}
+        unknown = sorted(name for name in waiting if name.lower() not in open_ones)
+        readable = open_ones | self._readable_now(unknown, now)
         for one in missing:
             subreddit = subreddits[one.duty.subreddit]
-            look = miss(one.duty.known, confirms=subreddit.lower() in readable)
+            # no second look, which would report what may have been reported
+            known = replace(one.duty.known, absent=one.duty.known.absent or self._is_forgotten(one))
+            look = miss(known, confirms=subreddit.lower() in readable)
             self._add(found, one, look, now, subreddit=subreddit)
 
     def _add(
@@ -263,28 +292,36 @@ class Checker:
         item, shown = seen or (None, None)
         found.looked[one.key] = look.known
         created = one.duty.created
-        found.records += event_records(
+        events = event_records(
             look, one.kind, fullname=one.name, subreddit=subreddit, created=created, shown=shown, now=now
         )
+        if self._is_forgotten(one):
+            found.counts["changes_unreported"] += len(events)
+        else:
+            found.records += events
+            found.counts.update(f"op_{change.op.value}" for change in look.changes)
+            found.counts["captured"] += len(events)
         if self._latest:
             row = latest_record(look, one.kind, item, fullname=one.name, now=now, full=self._full)
             found.records += [row] if row is not None else []
-        found.counts.update(f"op_{change.op.value}" for change in look.changes)
-        found.counts["captured"] += len(look.changes)
         on_time = self._schedule.is_on_time(one.block.base, one.block.due, now)
         found.counts.update(("checked", f"checked_{one.kind.name}", "looks_on_time" if on_time else "looks_late"))
 
+    def _is_forgotten(self, one: _Asked) -> bool:
+        """Return whether the look that is due may have been made already, and its result is lost."""
+        return one.block.due <= self._duties.forgotten_until
+
     def _readable_now(self, subreddits: Sequence[str], now: float) -> set[str]:
         """Return which of these subreddits can be read, in lower case."""
-        unknown = [name for name in subreddits if name and self._readable.get(name.lower(), (False, 0.0))[1] <= now]
+        unknown = [name for name in subreddits if name and self._unreadable_until.get(name.lower(), 0.0) <= now]
+        found: set[str] = set()
         for start in range(0, len(unknown), MOST_NAMES):
-            part = unknown[start : start + MOST_NAMES]
-            readable = self._requests.readable(part)
-            for name in part:
-                self._readable[name.lower()] = (name.lower() in readable, now + _READABLE_FOR_S)
-        found = {name.lower() for name in subreddits if self._readable.get(name.lower(), (False, 0.0))[0]}
-        if len(self._readable) > 10 * MOST_NAMES:
-            self._readable.clear()
+            part = {name.lower() for name in unknown[start : start + MOST_NAMES]}
+            readable = self._requests.readable(sorted(part)) & part
+            found |= readable
+            self._unreadable_until |= dict.fromkeys(part - readable, now + _UNREADABLE_FOR_S)
+        if len(self._unreadable_until) > 10 * MOST_NAMES:
+            self._unreadable_until.clear()
         return found
 
     def _store(self, blocks: Sequence[Block], found: _Found) -> int | None:
@@ -299,7 +336,7 @@ class Checker:
             next_id=duties.next_id,
         )
         found.counts.update(looks_skipped=settled.skipped, looks_dropped=settled.dropped)
-        applied = Applied(duties.store_id, self._number + 1, settled.changes)
+        applied = Applied(duties.store_id, self._number + 1, settled.changes, now)
         counters = {name: count for name, count in found.counts.items() if count}
         cursor: dict[str, object] = {CURSOR: applied.to_json(), WITNESSES_CURSOR: self.witnesses.names()}
         last_seq = self._writer.commit(Batch(found.records, cursor=cursor, counters=counters))

@@ -74,15 +74,17 @@ class NewDuty:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The changes of one look, with their number and the file to which they belong."""
+    """The changes of one look at `at` (epoch seconds), with their number and the file to which they belong."""
 
     store_id: str
     number: int
     blocks: tuple[BlockChange, ...]
+    at: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """Return it as plain data."""
-        return {"store": self.store_id, "number": self.number, "blocks": [one.to_json() for one in self.blocks]}
+        blocks = [one.to_json() for one in self.blocks]
+        return {"store": self.store_id, "number": self.number, "blocks": blocks, "at": self.at}
 
     @classmethod
     def from_json(cls, stored: object) -> "Applied | None":
@@ -90,7 +92,7 @@ class Applied:
         try:
             assert isinstance(stored, Mapping)  # noqa: S101 (caught below)
             blocks = tuple(map(BlockChange.from_json, stored["blocks"]))
-            return cls(str(stored["store"]), int(stored["number"]), blocks)
+            return cls(str(stored["store"]), int(stored["number"]), blocks, float(stored.get("at", 0.0)))
         except (AssertionError, KeyError, TypeError, ValueError):
             return None
 
@@ -110,6 +112,8 @@ class Duties:
         self.applied = int(meta.get("applied", 0))
         #: when this file took the place of a lost one, epoch seconds
         self.lost_at = float(meta["lost_at"]) if "lost_at" in meta else None
+        #: up to this due time, epoch seconds, the file does not know what a look has reported: it is an older copy
+        self.forgotten_until = float(meta.get("forgotten_until", 0.0))
         self.items: Counter[str] = Counter()
         #: items of blocks that could not be read
         self.dropped = 0
@@ -336,6 +340,13 @@ class Duties:
         self._last_id = max(self._last_id, *(one.id for one in change.blocks)) if change.blocks else self._last_id
         self.items.update(counts)
         return True
+
+    def forget_until(self, moment: float) -> None:
+        """Note that looks which were due until this moment may have been made: their result is not in this file."""
+        self.forgotten_until = max(self.forgotten_until, moment)
+        with self._use():
+            row = ("forgotten_until", str(self.forgotten_until))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
     def overdue(self, streams: Sequence[str], before: float) -> tuple[int, float | None]:
         """Return how many items were due before this moment (at most some tens of thousands of blocks are counted).

@@ -122,7 +122,8 @@ class Follower:
             content = _content(value)
             data = content.get(REDDIT)
             known = known_of(shown_of(content, data if isinstance(data, dict) else {}))
-            captured_at = datetime.fromisoformat(content["timestamp"]).timestamp()
+            # a clock that was ahead at the capture
+            captured_at = min(datetime.fromisoformat(content["timestamp"]).timestamp(), self._clock())
             created = content["created_utc"]
             subreddit = str(content["subreddit"])
         except (ValueError, KeyError, TypeError, AttributeError):

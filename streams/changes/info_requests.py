@@ -20,7 +20,7 @@ _PATH = "/api/info"
 _SERIOUS = 5
 
 #: Values of `subreddit_type` of a subreddit whose items we may read.
-_READABLE = frozenset({"public", "restricted", "archived"})
+_READABLE = frozenset({"public", "restricted", "archived", "user"})
 
 
 class Getter(Protocol):

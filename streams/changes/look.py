@@ -66,7 +66,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An item as Reddit shows it now. `category` is `removed_by_category`, empty without one."""
+    """An item as Reddit shows it now.
+
+    `category` is `removed_by_category`, empty without one. `has_text`: its text is a text, not null or a number.
+    """
 
     text: str
     author: str
@@ -74,6 +77,7 @@ class Shown:
     num_comments: int | None = None
     edited: int | None = None
     category: str = ""
+    has_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,18 @@ def shown_of(content: Mapping[str, Any], data: Mapping[str, Any]) -> Shown:
     return Shown(
         text=clean(content["text"]),
         author=content["author"],
-        score=_score(content["score"]),
-        num_comments=content.get("num_comments"),
+        score=_whole(content["score"]),
+        num_comments=_whole(content.get("num_comments")),
         edited=_edited(data.get("edited")),
         category=clean(category) if isinstance(category, str) else "",
+        has_text=isinstance(data.get("selftext", data.get("body", "")), str),
     )
+
+
+def is_odd(known: Known, shown: Shown) -> bool:
+    """Return whether an item that can be read has lost its text without an edit: the answer proves nothing about it."""
+    had_text = known.text_hash is not None and known.text_hash != text_hash("")
+    return not shown.has_text and had_text and classify(shown)[0] is Visibility.VISIBLE
 
 
 def known_of(shown: Shown) -> Known:
@@ -206,5 +217,5 @@ def _edited(value: object) -> int | None:
     return None
 
 
-def _score(value: object) -> int | None:
+def _whole(value: object) -> int | None:
     return value if type(value) is int and -(2**63) <= value < 2**63 else None

@@ -71,6 +71,10 @@ class Schedule:
         """Seconds between two looks at a missing item whose subreddit cannot be read."""
         return self.confirm_s * _UNREADABLE_CONFIRMS
 
+    def again_s(self, created: float, now: float) -> float:
+        """Return the seconds until the next look after one that proved nothing: more after the last age."""
+        return self.confirm_s if now - created <= self.ages[-1] else self.unreadable_s
+
     def gives_up(self, created: float, now: float) -> bool:
-        """Return whether a missing item whose subreddit cannot be read is dropped now."""
+        """Return whether an item about which looks prove nothing any more is dropped: a look at `now` was the last."""
         return now - created > _GIVE_UP_AGES * self.ages[-1]

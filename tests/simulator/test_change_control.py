@@ -25,7 +25,7 @@ def test_changes_are_made_shown_and_told(simulator: Running) -> None:
     assert (child["data"]["body"], child["data"]["score"]) == ("[ Removed by Reddit ]", -3)
     told = changes(simulator, since=known)
     assert [line["op"] for line in told] == ["edit", "score", "removed"]
-    assert (told[0], told[2]) == (edited, removed)
+    assert (told[0], told[2]) == (edited, removed | {"looks": 1})
     simulator.post("change", op="restore", fullname=comment)
     simulator.post("change", op="delete_account", fullname=comment)
     simulator.post("change", op="delete", fullname=comment)

@@ -29,7 +29,7 @@ def test_an_edit_shows_the_new_text_and_its_time() -> None:
     assert (shown["body"], shown["edited"], shown["author"]) == ("after", START + 90.0, "Ann")
     assert line | {"kind": "", "subreddit": ""} == {
         "number": 1, "time": START + 90.5, "fullname": comment.fullname, "kind": "", "subreddit": "", "age": 90.5,
-        "op": "edit", "category": None, "text": "after", "score": None, "old": "before", "new": "after",
+        "op": "edit", "category": None, "text": "after", "score": None, "old": "before", "new": "after", "looks": 0,
     }  # fmt: skip
     assert place.change(Op.EDIT, comment, "again")["old"] == "after"
 

@@ -54,7 +54,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "streams.payload": ("record", STREAMS | {"changes"}),
     "kafka.bootstrap_servers": ("x:1", {"publisher", "monitor"}),
     "kafka.topic": ("x", {"publisher", "monitor"}),
-    "kafka.delivery": ("exactly_once", {"publisher", "monitor"}),
+    "kafka.delivery": ("exactly_once", {"publisher", "changes", "monitor"}),
     "kafka.producer": ({"linger.ms": 5}, {"publisher", "monitor"}),
     "kafka.topics.submissions": ("x", {"publisher", "monitor"}),
     "kafka.topics.comments": ("x", {"publisher", "monitor"}),

@@ -64,6 +64,8 @@ class SmallReddit:
     things: dict[str, Thing] = field(default_factory=dict)
     #: subreddits that cannot be read
     closed: set[str] = field(default_factory=set)
+    #: types of subreddits that are not public
+    kinds: dict[str, str] = field(default_factory=dict)
     #: called before each request: it may raise, or let time pass
     before: Callable[[str, dict[str, str | int]], None] = lambda _path, _params: None
     #: called with the names of each answer: returns those that are left out of it
@@ -81,7 +83,8 @@ class SmallReddit:
         self.before(path, params)
         if "sr_name" in params:
             names = str(params["sr_name"]).split(",")
-            kinds = {name: "private" if name in self.closed else "public" for name in names}
+            closed = {name.lower() for name in self.closed}
+            kinds = {name: "private" if name in closed else self.kinds.get(name, "public") for name in names}
             return _listing(
                 {"kind": "t5", "data": {"display_name": name, "subreddit_type": kind}} for name, kind in kinds.items()
             )

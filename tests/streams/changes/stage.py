@@ -77,6 +77,7 @@ class Stage:
     schedule: tuple[float, ...] = SCHEDULE
     latest: bool = True
     payload: str = "record"
+    exactly_once: bool = False
     #: number of a commit of an incarnation → "before" or "after": when it is killed
     fates: dict[int, str] = field(default_factory=dict)
     kills: int = 0
@@ -92,6 +93,7 @@ class Stage:
             payload=self.payload,
             access=reddit_access(base),
             requests_per_minute=100,
+            exactly_once=self.exactly_once,
         )
 
     def capture(self, stream: str, count: int = 1, *, subreddit: str = "Bitcoin", **fields: Any) -> list[Thing]:

@@ -21,7 +21,7 @@ from core.spool.spool_files import remove_database, spool_path
 from core.status.changes_status import read_changes_status
 from core.storage.sqlite import connect
 from streams.changes.changes_process import open_duties
-from streams.changes.duties import suspect_path
+from streams.changes.duties import ChangesFileBroken, suspect_path
 from tests.streams.changes.killed_checker import NUMBER, names, things
 from tests.streams.changes.small_reddit import Thing
 from tests.streams.changes.stage import HOUR, MortalWriter, Stage
@@ -245,3 +245,97 @@ def test_a_real_process_that_is_killed_at_any_moment(tmp_path: Path, seed: int, 
         assert scores == [1001, 1002, 1003], (name, scores, seed)
     assert len(rows) == 3 * NUMBER
     assert cast(int, child.returncode) == 0
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_after_an_older_copy_nothing_is_reported_twice_in_exactly_once(tmp_path: Path, *, exactly_once: bool) -> None:
+    stage = Stage(tmp_path, exactly_once=exactly_once)
+    early = stage.capture("comments", 4)
+    stage.run(60)
+    copy = changes_path(tmp_path).read_bytes()
+    early[0].text, early[1].state, early[2].state = "edited", "removed", "gone"
+    stage.run(2 * HOUR)
+    later = stage.capture("submissions", 2)
+    later[0].score = 9
+    stage.run(2 * HOUR)
+    newest = stage.capture("submissions", 2)
+    stage.run(60)
+    before = [(one["fullname"], one["op"]) for one in stage.events()]
+    assert len(before) == 4
+    remove_database(changes_path(tmp_path))
+    changes_path(tmp_path).write_bytes(copy)
+    early[3].score = newest[0].score = 50
+    stage.run(60)
+    assert stage.notes.events("changes_file_older")
+    stage.run(2 * HOUR)
+    early[0].text = later[0].text = newest[1].text = "edited again"
+    stage.run(50 * HOUR)
+    assert stage.waiting() == 0
+    told = [(one["fullname"], one["op"]) for one in stage.events()]
+    new = [
+        *((one.fullname, "edit") for one in (early[0], later[0], newest[1])),
+        (newest[0].fullname, "score"),
+    ]
+    if exactly_once:
+        assert sorted(told) == sorted([*before, *new])
+        assert stage.counters()["changes_unreported"] == 5
+        assert json.loads(stage.latest_of(early[3])[-1].value)["score"] == 50, "the newest state is written"
+        assert stage.latest_of(early[1])[-1].value == b""
+    else:
+        assert set(told) == {*before, *new, (early[3].fullname, "score")}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "halved", "zeros", "garbage", "swapped"])
+def test_a_file_whose_content_is_damaged_in_use_stops_nothing(tmp_path: Path, damage: str) -> None:
+    """What was delivered before may be lost with it, and that is counted; nothing false is reported, nothing stops."""
+    stage = Stage(tmp_path)
+    things = stage.capture("comments", 150)
+    stage.run(60)
+    path = changes_path(tmp_path)
+    whole = path.read_bytes()
+    for thing in things:
+        thing.score = 4
+
+    def spoil() -> None:
+        size = path.stat().st_size
+        if damage == "swapped":
+            path.rename(path.with_suffix(".old"))
+            path.write_bytes(whole)
+            return
+        with path.open("r+b") as file:
+            if damage in {"truncated", "halved"}:
+                file.truncate(0 if damage == "truncated" else size // 2)
+            else:
+                file.write((b"\0" if damage == "zeros" else b"x") * size)
+
+    stage.clock.at(stage.clock.now + HOUR / 2, spoil)
+    try:
+        stage.run(2 * HOUR)
+    except ChangesFileBroken:
+        stage.run(60)  # the supervisor starts it again
+    (new,) = stage.capture("submissions")
+    new.score = 9
+    stage.run(60 * HOUR)
+    assert stage.ops(new) == ["score"]
+    told = [one["fullname"] for one in stage.events() if one["fullname"] != new.fullname]
+    assert len(told) == len(set(told))
+    if len(told) < len(things):
+        assert stage.counters()["changes_files_lost"] == 1
+    assert stage.waiting() == 0
+
+
+def test_a_lost_spool_is_reported_and_looks_go_on(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    things = stage.capture("comments", 3)
+    for thing in things:
+        thing.score = 2
+    stage.run(2 * HOUR)
+    assert len(stage.events()) == 3
+    assert not stage.notes.events("changes_spool_lost")
+    remove_database(spool_path(tmp_path, "changes"))
+    for thing in things:
+        thing.text = "edited"
+    stage.run(50 * HOUR)
+    assert len(stage.notes.events("changes_spool_lost")) == 1
+    assert stage.ops() == ["edit"] * 3
+    assert stage.waiting() == 0
