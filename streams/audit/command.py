@@ -13,6 +13,7 @@ from core.config import Config
 from core.config.slices import StreamConfig, stream_config
 from core.errors import TransientError
 from core.reddit.request_errors import QuotaShort, Stopped
+from core.spool import SpoolReader
 from core.status.audit_store import read_audit_counters
 from core.stream_kinds import kind_of, stream_names
 from streams.audit.background import Get, open_client
@@ -20,6 +21,12 @@ from streams.audit.runner import Ages, AuditRunner
 
 #: The name under which the requests of the command are counted.
 PROCESS = "audit"
+
+#: Why an audit ended.
+_NOT_BEGUN = "nothing has been captured here yet; only what is captured from the first run on can be judged"
+_NOTHING = (
+    "no source has anything to sample now; it is sampled when it is 10 minutes old and proven (comment trees: an hour)"
+)
 
 #: Pauses, seconds: while the quota has nothing to spare or a request failed, and while a second look is not due yet.
 _PAUSE_S = 2.0
@@ -85,6 +92,8 @@ def run_audit(
     streams = [stream_config(config, one) for one in audited]
     if not streams:
         return {}
+    if not any(is_begun(one) for one in streams):  # a mistyped `state_dir` is not created
+        return {one.stream: StreamAudit(ended=_NOT_BEGUN) for one in streams}
     get = get or _client(stop, streams[0], log)
     share = math.ceil(items / len(streams))
     runs = [_Run(AuditRunner(one, get, log, ages or Ages()), share) for one in streams]
@@ -108,6 +117,14 @@ def _client(stop: threading.Event, config: StreamConfig, log: structlog.stdlib.B
     context = ChildContext(PROCESS, log)
     context.stop = stop
     return open_client(context, config, PROCESS)
+
+
+def is_begun(config: StreamConfig) -> bool:
+    """Return whether the stream has a spool."""
+    reader = SpoolReader.open(config.state_dir, config.stream)
+    if reader is not None:
+        reader.close()
+    return reader is not None
 
 
 class _Run:
@@ -144,7 +161,7 @@ class _Run:
         before, result.sampled = result.sampled, self._counter("audit_sampled") - self._before
         if not sent:
             if not enough and not store.pending_count():
-                result.ended = "no source has anything to sample now"
+                result.ended = _NOTHING
             return False
         self._fruitless = 0 if result.sampled > before or enough else self._fruitless + 1
         if self._fruitless >= _MOST_FRUITLESS:
