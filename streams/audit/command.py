@@ -106,7 +106,7 @@ def run_audit(
                 pause = _PAUSE_S if any(run.failures for run in runs) else _AWAIT_S
                 stop.wait(min(pause, max(0.0, deadline - time.monotonic())))
         for run in runs:
-            run.end()
+            run.end("it was stopped" if stop.is_set() else "the time is over")
     finally:
         for run in runs:
             run.runner.close()
@@ -137,6 +137,8 @@ class _Run:
         self.over = False
         self._share = share
         self._fruitless = 0
+        #: the error of the last request; empty: it was answered
+        self._last_error = ""
         self._before = self._counter("audit_sampled")
 
     def step(self) -> bool:
@@ -148,15 +150,17 @@ class _Run:
             return False
         try:
             sent = self.runner.second_look() if enough else self.runner.step()
-        except (QuotaShort, Stopped):
+        except (QuotaShort, Stopped) as error:
             self.failures = max(1, self.failures)  # a pause, and no failure of the server
+            self._last_error = str(error)
             return False
         except TransientError as error:
             self.failures += 1
+            self._last_error = str(error)
             if self.failures >= _MOST_FAILURES:
                 self.over, result.ended = True, f"requests fail: {error}"
             return False
-        self.failures = 0
+        self.failures, self._last_error = 0, ""
         result.requests += sent
         before, result.sampled = result.sampled, self._counter("audit_sampled") - self._before
         if not sent:
@@ -168,12 +172,12 @@ class _Run:
             result.ended = "the sources bring nothing more"
         return True
 
-    def end(self) -> None:
-        """Complete the result."""
+    def end(self, why: str) -> None:
+        """Complete the result; `why`: the reason if there are not enough items."""
         self.result.waiting = self.runner.store.pending_count()
         self.result.unused = self.runner.unused
         if not self.result.ended and self.result.sampled < self._share:
-            self.result.ended = "the time is over"
+            self.result.ended = f"{why}; the last request failed: {self._last_error}" if self._last_error else why
 
     def _counter(self, name: str) -> int:
         return read_audit_counters(self.runner.config.state_dir, self.runner.config.stream).get(name, 0)

@@ -94,7 +94,8 @@ def test_it_ends_when_the_time_is_over(stage: Stage) -> None:
         raise QuotaShort("the quota is reserved for the streams")
 
     results = audit(stage, 40, 0.2, get=short)
-    assert {result.ended for result in results.values()} == {"the time is over"}
+    why = "the time is over; the last request failed: the quota is reserved for the streams"
+    assert {result.ended for result in results.values()} == {why}
 
 
 def test_it_ends_when_requests_keep_failing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +111,7 @@ def test_it_ends_when_requests_keep_failing(stage: Stage, monkeypatch: pytest.Mo
 def test_a_stop_ends_it(stage: Stage) -> None:
     stop = threading.Event()
     results = audit(stage, 10_000, stop=stop, progress=lambda _sampled, _items: stop.set())
-    assert all(result.ended == "the time is over" for result in results.values())
+    assert all(result.ended == "it was stopped" for result in results.values())
 
 
 def test_rejected_credentials_reach_the_caller(stage: Stage) -> None:
