@@ -13,7 +13,9 @@ _PROTOCOL = r"(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
 _SERVER = re.compile(rf"{_PROTOCOL}{_HOST}(?::(?P<port>\d{{1,5}}))?", re.IGNORECASE)
 _PLAIN = re.compile(r"(?:[a-z][a-z0-9+]{0,15}:/{0,3})?[a-z0-9._,-]*(?::[0-9]{0,5})?(?:/[a-z0-9._/-]*)?", re.IGNORECASE)
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
+#: Most characters of a topic's name.
+LONGEST_TOPIC = 249
+_TOPIC = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_TOPIC}}}", re.ASCII)
 
 
 def split(url: str) -> SplitResult | None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from core.config.addresses import EMBEDDED
+from core.config.addresses import EMBEDDED, LONGEST_TOPIC
 from core.config.sections import Config
 from core.errors import Problem
 from core.masking.redact import show
@@ -76,6 +76,28 @@ def _topics(config: Config) -> Iterator[Problem]:
             f' records would be lost there; choose another name, such as "{kafka.topic}.latest"'
         )
         yield Problem("kafka.topics.latest", advice, show(latest))
+    yield from _unusable_names(config)
+
+
+def _unusable_names(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each topic that no broker creates."""
+    kafka = config.kafka
+    endings = [".positions"] if kafka.delivery == "exactly_once" else []
+    endings += [".control", ".state"] if config.cluster.enabled else []
+    if (most := LONGEST_TOPIC - max(map(len, endings), default=0)) < len(kafka.topic):
+        advice = f"must have at most {most} characters: Gapless adds {' and '.join(endings)} for topics of its own"
+        yield Problem("kafka.topic", advice, show(kafka.topic))
+    used = {f"kafka.topics.{stream}": kafka.topic_of(stream) for stream in config.streams.enabled}
+    used |= {f"kafka.topic + {ending}": kafka.topic + ending for ending in endings}
+    used |= {"kafka.topics.changes": kafka.topic_of("changes"), "kafka.topics.latest": kafka.topics.latest}
+    first: dict[str, tuple[str, str]] = {}
+    for key, topic in used.items():
+        other_key, other = first.setdefault(topic.replace(".", "_"), (key, topic))
+        if topic and topic != other:
+            advice = (
+                f'collides with {show(other)} ({other_key}): to Kafka, "." and "_" are the same; choose another name'
+            )
+            yield Problem(key, advice, show(topic))
 
 
 def _keys(topics: Mapping[str, str]) -> dict[str, str]:

@@ -124,6 +124,15 @@ class NameIndexWriter:
         there = path.stat()
         return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
 
+    def _unusable(self, now: float) -> str:
+        """Return why the index must begin anew; empty: it need not."""
+        if self._broken:
+            return "names could not be written for too long"
+        if not self._is_whole():
+            return "one of its files is gone"
+        # no draw would reach what is captured until then
+        return "the clock was set back to before its newest file" if self._starts[-1] - now > _FILE_S else ""
+
     def add(self, keys: Sequence[bytes], last_seq: int) -> None:
         """Add the keys of captured records; `last_seq`: the spool's last seq. Nothing is written now."""
         self._waiting.append(keys)
@@ -137,8 +146,7 @@ class NameIndexWriter:
         """Write what was added; `sync`: to the disk itself. After a failure the next call retries."""
         now = self._clock()
         try:
-            if self._broken or not self._is_whole():
-                reason = "names could not be written for too long" if self._broken else "one of its files is gone"
+            if reason := self._unusable(now):
                 self._restart(reason)
             self._write()
             if sync or not 0.0 <= now - self._synced_at < _SYNC_EVERY_S:

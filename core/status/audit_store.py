@@ -14,11 +14,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.storage.sqlite import connect, connect_readonly, transaction
+import structlog
+
+from core.spool.spool_files import move_aside
+from core.storage.sqlite import connect, connect_readonly, is_corrupt, is_sound, transaction
+
+log = structlog.stdlib.get_logger(__name__)
 
 #: Observations are kept for this time (seconds), and up to this number.
 KEEP_S = 30 * 86_400.0
 KEEP_ROWS = 200_000
+
+#: Clocks are set, and Reddit's is only estimated: differences up to this are ignored, seconds.
+_SLACK_S = 60.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS observations (
@@ -48,6 +56,8 @@ CREATE TABLE IF NOT EXISTS subreddits (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY, why TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
 """
+
+_ANEW = "the audit continues with the file that is there now, or with a new one; capture is not affected"
 
 _COUNT = "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
@@ -83,6 +93,15 @@ class Judged:
     subreddit: str
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file is at this path; None: no file."""
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
 def audit_path(state_dir: Path, stream: str) -> Path:
     """Return the file of a stream's observations."""
     return state_dir / f"audit-{stream}.db"
@@ -100,11 +119,49 @@ class AuditStore:
     def __init__(self, state_dir: Path, stream: str, clock: Callable[[], float] = time.time) -> None:
         self.stream = stream
         self._clock = clock
+        self._path = audit_path(state_dir, stream)
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; a broken one is moved aside."""
+        try:
+            return self._prepared()
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise
+            moved_to = str(move_aside(self._path))
+            log.error("audit_file_moved_aside", stream=self.stream, error=str(error), moved_to=moved_to, hint=_ANEW)  # noqa: TRY400 (understood)
+        return self._prepared()
+
+    def _prepared(self) -> sqlite3.Connection:
         # a power cut loses the last observations, which is no bias
-        self._connection = connect(audit_path(state_dir, stream), synchronous="NORMAL", cache_kib=256)
-        with transaction(self._connection):
-            for statement in _TABLES.split(";\n"):
-                self._connection.execute(statement)
+        connection = connect(self._path, synchronous="NORMAL", cache_kib=256)
+        try:
+            with transaction(connection):
+                for statement in _TABLES.split(";\n"):
+                    connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
+        self._identity = _identity(self._path)
+        return connection
+
+    def renew(self, error: BaseException | None = None) -> bool:
+        """Open the file again if it is not the one that was opened, or if this error says that it is broken.
+
+        Return whether it did. Raises sqlite3.Error and OSError.
+        """
+        broken = error is not None and is_corrupt(error)
+        if not broken and _identity(self._path) == self._identity:
+            return False
+        if not broken:
+            log.warning("audit_file_replaced", stream=self.stream, path=str(self._path), hint=_ANEW)
+        self._connection.close()
+        if broken and _identity(self._path) == self._identity and not is_sound(self._path):
+            moved_to = str(move_aside(self._path))
+            log.error("audit_file_moved_aside", stream=self.stream, error=str(error), moved_to=moved_to, hint=_ANEW)
+        self._connection = self._open()
+        return True
 
     def scope(self, present: Mapping[str, str], now: float) -> dict[str, float]:
         """Record which subreddits are captured now; return since when each of them is, without a break.
@@ -114,7 +171,8 @@ class AuditStore:
             now: by Reddit's clock.
         """
         rows = self._connection.execute("SELECT name, term, since FROM subreddits").fetchall()
-        known = {name: since for name, term, since in rows if present.get(name) == term}
+        # a moment in the future was noted under a wrong clock
+        known = {name: since for name, term, since in rows if present.get(name) == term and since <= now + _SLACK_S}
         new = [(name, term, now) for name, term in present.items() if name not in known]
         gone = [(name,) for name, _, _ in rows if name not in present]
         if new or gone:

@@ -102,6 +102,8 @@ def run_background(runner: AuditRunner, context: ChildContext, *, every: float =
             context.log.debug("audit_waits", error=str(error))
         except (TransientError, CredentialsRejected, sqlite3.Error, OSError) as error:
             context.log.info("audit_delayed", stream=runner.config.stream, error=str(error))
+            with contextlib.suppress(sqlite3.Error, OSError):  # the next step reports it
+                runner.renew(error)
         except Exception:
             # the audit must not end because of one answer, and capture must not end because of the audit
             context.log.exception("audit_step_failed")

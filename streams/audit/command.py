@@ -13,6 +13,7 @@ from core.config import Config
 from core.config.slices import StreamConfig, stream_config
 from core.errors import TransientError
 from core.reddit.request_errors import QuotaShort, Stopped
+from core.spool import SpoolReader
 from core.status.audit_store import read_audit_counters
 from core.stream_kinds import kind_of, stream_names
 from streams.audit.background import Get, open_client
@@ -20,6 +21,12 @@ from streams.audit.runner import Ages, AuditRunner
 
 #: The name under which the requests of the command are counted.
 PROCESS = "audit"
+
+#: Why an audit ended.
+_NOT_BEGUN = "nothing has been captured here yet; only what is captured from the first run on can be judged"
+_NOTHING = (
+    "no source has anything to sample now; it is sampled when it is 10 minutes old and proven (comment trees: an hour)"
+)
 
 #: Pauses, seconds: while the quota has nothing to spare or a request failed, and while a second look is not due yet.
 _PAUSE_S = 2.0
@@ -85,6 +92,8 @@ def run_audit(
     streams = [stream_config(config, one) for one in audited]
     if not streams:
         return {}
+    if not any(is_begun(one) for one in streams):  # a mistyped `state_dir` is not created
+        return {one.stream: StreamAudit(ended=_NOT_BEGUN) for one in streams}
     get = get or _client(stop, streams[0], log)
     share = math.ceil(items / len(streams))
     runs = [_Run(AuditRunner(one, get, log, ages or Ages()), share) for one in streams]
@@ -97,7 +106,7 @@ def run_audit(
                 pause = _PAUSE_S if any(run.failures for run in runs) else _AWAIT_S
                 stop.wait(min(pause, max(0.0, deadline - time.monotonic())))
         for run in runs:
-            run.end()
+            run.end("it was stopped" if stop.is_set() else "the time is over")
     finally:
         for run in runs:
             run.runner.close()
@@ -110,6 +119,14 @@ def _client(stop: threading.Event, config: StreamConfig, log: structlog.stdlib.B
     return open_client(context, config, PROCESS)
 
 
+def is_begun(config: StreamConfig) -> bool:
+    """Return whether the stream has a spool."""
+    reader = SpoolReader.open(config.state_dir, config.stream)
+    if reader is not None:
+        reader.close()
+    return reader is not None
+
+
 class _Run:
     """The audit of one stream, until it is over."""
 
@@ -120,6 +137,8 @@ class _Run:
         self.over = False
         self._share = share
         self._fruitless = 0
+        #: the error of the last request; empty: it was answered
+        self._last_error = ""
         self._before = self._counter("audit_sampled")
 
     def step(self) -> bool:
@@ -131,32 +150,34 @@ class _Run:
             return False
         try:
             sent = self.runner.second_look() if enough else self.runner.step()
-        except (QuotaShort, Stopped):
+        except (QuotaShort, Stopped) as error:
             self.failures = max(1, self.failures)  # a pause, and no failure of the server
+            self._last_error = str(error)
             return False
         except TransientError as error:
             self.failures += 1
+            self._last_error = str(error)
             if self.failures >= _MOST_FAILURES:
                 self.over, result.ended = True, f"requests fail: {error}"
             return False
-        self.failures = 0
+        self.failures, self._last_error = 0, ""
         result.requests += sent
         before, result.sampled = result.sampled, self._counter("audit_sampled") - self._before
         if not sent:
             if not enough and not store.pending_count():
-                result.ended = "no source has anything to sample now"
+                result.ended = _NOTHING
             return False
         self._fruitless = 0 if result.sampled > before or enough else self._fruitless + 1
         if self._fruitless >= _MOST_FRUITLESS:
             result.ended = "the sources bring nothing more"
         return True
 
-    def end(self) -> None:
-        """Complete the result."""
+    def end(self, why: str) -> None:
+        """Complete the result; `why`: the reason if there are not enough items."""
         self.result.waiting = self.runner.store.pending_count()
         self.result.unused = self.runner.unused
         if not self.result.ended and self.result.sampled < self._share:
-            self.result.ended = "the time is over"
+            self.result.ended = f"{why}; the last request failed: {self._last_error}" if self._last_error else why
 
     def _counter(self, name: str) -> int:
         return read_audit_counters(self.runner.config.state_dir, self.runner.config.stream).get(name, 0)

@@ -4,6 +4,7 @@ The stream's process alone writes its spool. A finder writes a file per batch; t
 deletes it, while it runs or at its next start. A batch that is captured twice changes nothing: the names are known.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from core.reddit.json_body import decode
+from core.reddit.json_text import to_json
 from core.storage.private_files import make_directory, open_private
 
 _ENDING = ".json"
@@ -43,11 +46,23 @@ def write_finding(state_dir: Path, stream: str, finding: Finding) -> None:
     path = directory / f"{finding.found_at:.0f}-{os.getpid()}-{next(_SERIAL)}{_ENDING}"
     content = {"found_at": finding.found_at, "in_gaps": finding.in_gaps, "items": list(finding.items)}
     building = path.with_suffix(".new")
-    with os.fdopen(open_private(building, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
-        file.write(orjson.dumps(content))
-        file.flush()
-        os.fsync(file.fileno())
-    building.rename(path)
+    try:
+        with os.fdopen(open_private(building, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(_encoded(content))
+            file.flush()
+            os.fsync(file.fileno())
+        building.rename(path)
+    except OSError:  # a full disk: the next attempt has another name
+        with contextlib.suppress(OSError):
+            building.unlink()
+        raise
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except TypeError:  # Reddit may serve what orjson refuses: halves of surrogate pairs, large integers, deep nesting
+        return to_json(content)
 
 
 def waiting_findings(state_dir: Path, stream: str) -> list[Path]:
@@ -61,8 +76,8 @@ def waiting_findings(state_dir: Path, stream: str) -> list[Path]:
 
 
 def read_finding(path: Path) -> Finding:
-    """Read a file. Raises OSError, and ValueError if it is not one of ours."""
-    stored = orjson.loads(path.read_bytes())
+    """Read a file. Raises OSError; ValueError, TooLarge or RecursionError if it is not one of ours."""
+    stored = decode(path.read_bytes())
     if not isinstance(stored, dict) or not isinstance(stored.get("items"), list):
         raise ValueError("no batch of found items")  # noqa: TRY004 (of a file's content)
     items = [item for item in stored["items"] if isinstance(item, dict)]

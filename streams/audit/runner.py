@@ -117,8 +117,14 @@ class AuditRunner:
         """Return what can be judged now."""
         now = self.clock()
         if not 0.0 <= now - self._read_at < _SCOPE_S:
+            self.renew()
             self._known, self._read_at = self._read_scope(now), now
         return self._known
+
+    def renew(self, error: BaseException | None = None) -> None:
+        """Open the file of the observations again if it was deleted, replaced or, by this error, is broken."""
+        if self.store.renew(error):
+            self._said.clear()
 
     def _read_scope(self, now: float) -> Scope:
         config, start = self.config, self._index.start()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from core.cluster.shards import is_collective
 from core.spool.name_index import NameIndex, id_of
 from core.stream_kinds import listing_of
 from streams.audit.drawing import (
@@ -34,6 +35,10 @@ _TREE_LIMIT = 500
 
 #: Requests that use the names of one draw.
 _OF_ONE_DRAW = 8
+
+#: Draws in a row without a post whose tree can be read, after which trees are not used; and then, how rarely one tries.
+_MOST_IDLE = 5
+_RETRY_EVERY = 50
 
 #: Ids count as sequential from this concordance on (see `concordance`).
 _SEQUENTIAL = 0.99
@@ -103,6 +108,8 @@ class Trees:
         self.why = ""
         self._draw = draw
         self._age = age
+        #: draws in a row that brought no post whose tree can be read
+        self._idle = 0
         self._posts: list[Item] = []
         self._current: Item | None = None
 
@@ -111,6 +118,11 @@ class Trees:
         self._current = self._posts.pop() if self._posts else None
         if self._current is not None:
             return Ask(f"/comments/{self._current.fullname[3:]}", {"limit": _TREE_LIMIT})
+        if self._idle >= _MOST_IDLE:
+            self._idle += 1
+            if self._idle % _RETRY_EVERY:
+                self.why = "no captured post that was drawn has comments in the subreddits whose comments are captured"
+                return None
         start = self._draw.index.start()
         latest = scope.latest - self._age
         names = [] if start is None else self._draw.names(max(start, scope.earliest - self._age), latest)
@@ -122,6 +134,7 @@ class Trees:
         if self._current is None:
             posts = [post for post in parse_page(answer, "submissions").items if _is_in(post, scope)]
             self._posts = by_size(posts, _OF_ONE_DRAW, self._draw.random)
+            self._idle = 0 if self._posts else self._idle + 1
             return Sample()
         comments = [one for one in comments_of(answer).items if scope.judges(one)]
         chosen = of_different_minutes(comments, MOST_OF_TREE, self._draw.random)
@@ -249,6 +262,23 @@ class OwnListings:
         return Sample(judged, [(item, cluster) for item in chosen])
 
 
+class Unused:
+    """In the place of all sources, where none can be used."""
+
+    name = "all"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def next(self, _scope: Scope) -> Ask | None:
+        """Return no request."""
+        return None
+
+    def take(self, _answer: object, _scope: Scope) -> Sample:
+        """Return no sample."""
+        return Sample()
+
+
 @dataclass(slots=True)
 class Rotation:
     """Takes the sources in turn; one that has no request is passed over."""
@@ -277,7 +307,12 @@ def sources_of(
     An archive (`[archive]`) will be one more source here: its counts per hour, and its items.
     """
     own = Draw(index(stream), stream, random)
-    listings = OwnListings(own, subreddits)
+    names = [name for name in subreddits if not is_collective(name)]
+    if not names:
+        return Rotation(
+            [Unused("r/all and similar listings show only a part of Reddit, so they cannot be judged")], [1]
+        )
+    listings = OwnListings(own, names)
     if stream == "comments":
         posts = Draw(index("submissions"), "submissions", random)
         return Rotation([Trees(posts, post_age), listings], [3, 1])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.child import ChildContext
 from core.errors import GaplessError
+from core.reddit.request_errors import TooLarge
 from core.spool import Batch, Gap, GapState
 from core.spool.model import AUDIT_FOUND
 from core.spool.name_index import NameIndex
@@ -68,7 +69,7 @@ class AuditFinds:
         path = files[0]
         try:
             finding = read_finding(path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TooLarge, RecursionError) as error:
             self._set_aside(path, error)
             return
         try:

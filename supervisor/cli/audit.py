@@ -19,6 +19,7 @@ from core.masking.external import masked
 from core.masking.printable import printable_json
 from core.status.audit_bound import AuditReport
 from core.status.audit_status import audited_streams, read_report
+from core.status.audit_store import audit_path
 from supervisor.cli.arguments import count, moment, seconds
 from supervisor.cli.commands import Command
 from supervisor.display.audit_report import audit_text
@@ -46,7 +47,7 @@ examples:
 #: The name of its log, and of its requests in the quota.
 _PROCESS = "audit"
 
-#: The module that samples; with the function `run_audit`.
+_BROKEN = "A file that is broken is moved aside when the audit samples next."
 
 _ITEMS = 1000
 _TIMEOUT_S = 900.0
@@ -92,7 +93,8 @@ def show_audit(
             float("inf") if until is None else until,
         )
     except sqlite3.Error as error:
-        print(f"the observations in {config.supervisor.state_dir} cannot be read: {error}", file=err)
+        files = ", ".join(str(audit_path(config.supervisor.state_dir, stream)) for stream in streams)
+        print(f"The observations cannot be read ({files}): {error}. {_BROKEN}", file=err)
         return ExitCode.GAVE_UP
     _print(report, config, results, as_json=as_json, out=out)
     return ExitCode.OK
@@ -107,7 +109,8 @@ def _sampled(config: Config, items: int, sampler: Sampler, err: TextIO) -> Mappi
     try:
         results = sampler(config, items, _progress(err))
     except (GaplessError, sqlite3.Error, OSError, ImportError) as error:
-        print(f"Nothing more could be sampled, {stored}: {masked(str(error))}", file=err)
+        where = f" (a file in {config.supervisor.state_dir})" if isinstance(error, sqlite3.Error) else ""
+        print(f"Nothing more could be sampled, {stored}: {masked(str(error))}{where}", file=err)
         return {}
     for stream, result in results.items():
         if result.ended:

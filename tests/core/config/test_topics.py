@@ -48,6 +48,13 @@ def test_each_kind_has_its_topic_from_file_and_environment(load: Load) -> None:
         ('[kafka.topics]\ncomments = "reddit-posts.changes"\n', "kafka.topics.comments", "set kafka.topics.changes"),
         ('[kafka.topics]\ncomments = "reddit-posts.positions"\n', "kafka.topics.comments", "belongs to Gapless"),
         ('[kafka.topics]\nlatest = "reddit-posts.state"\n', "kafka.topics.latest", "belongs to Gapless"),
+        (
+            '[kafka.topics]\nsubmissions = "a.b"\ncomments = "a_b"\n',
+            "kafka.topics.comments",
+            'collides with "a.b" (kafka.topics.submissions)',
+        ),
+        ('[kafka.topics]\nlatest = "reddit-posts_changes"\n', "kafka.topics.latest", "choose another name"),
+        (f'[kafka]\ntopic = "{"x" * 240}"\ndelivery = "exactly_once"\n', "kafka.topic", "at most 239 characters"),
         ("[streams]\ncomments = []\n", "streams.comments", "false switches the stream off"),
         ('[streams]\ncomments = ["a b"]\n', "streams.comments[1]", 'write several as "a", "b"'),
     ],

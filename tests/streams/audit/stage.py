@@ -1,5 +1,6 @@
 """Both streams under a fake clock: the real polls, spools and audit against the simulator, all in this process."""
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -59,7 +60,7 @@ class Stream:
         self.writer = SpoolWriter(stage.directory, name, subreddits=SUBREDDITS, clock=stage.clock)
         self.index = NameIndexWriter(stage.directory, name, stage.clock)
         self.index.begin(self.writer.spool_id, self.writer.last_seq(), self.writer.keys_after)
-        self.coverage = Coverage(self.writer, name, SUBREDDITS, clock=stage.clock, captured=self.index.add)
+        self.coverage = Coverage(self.writer, name, SUBREDDITS, clock=stage.clock, captured=self.index.add, full=True)
         self.finds = AuditFinds(self.coverage, self.context, stage.directory, SUBREDDITS, self.index, clock=stage.clock)
 
     def poll(self) -> None:
@@ -83,7 +84,7 @@ class Stream:
         reader = SpoolReader.open(self._stage.directory, self.name)
         assert reader is not None
         try:
-            return [(row.key.decode(), orjson.loads(row.value)) for row in reader.read(0, 1_000_000)]
+            return [(row.key.decode(), json.loads(row.value)) for row in reader.read(0, 1_000_000)]
         finally:
             reader.close()
 

@@ -8,6 +8,7 @@ import pytest
 from core.spool import Batch, GapState
 from core.spool.model import AUDIT_FOUND
 from core.status.audit_store import read_audit_counters
+from simulator.crawl.things import State
 from tests.streams.audit.stage import BIRTH, SUBREDDITS, Stage, outcomes, settings
 
 
@@ -146,3 +147,39 @@ def test_two_finders_capture_an_item_once(tmp_path: Path) -> None:
     assert missing
     hidden = {item.fullname for item in stage.hidden("comments")}
     assert stream.writer.counters()["audit_captured"] == len(hidden & set(keys))
+
+
+@pytest.mark.parametrize("kind", ["submissions", "comments"])
+def test_whatever_became_of_an_item_only_hidden_ones_are_missing(tmp_path: Path, kind: str) -> None:
+    """Items are edited, removed by anybody, deleted, gone, or without their author; a subreddit became private."""
+    stage = Stage(tmp_path, settings(hide=({"kind": kind, "share": 0.3},)))
+    stage.run(2400.0)
+    hidden = {item.fullname for item in stage.hidden(kind)}
+    changes, now = stage.simulation.changes, stage.clock.now
+    served: set[str] = set()
+    for number, item in enumerate(item for item in stage.simulation.world.truth() if item.kind == kind):
+        match number % 7:
+            case 0:
+                changes.delete_account(item, now)
+            case 1:
+                changes.score(item, now, 99)
+            case 2:
+                changes.remove(item, now, "moderator")
+            case 3:
+                changes.remove(item, now, "admin")
+            case 4:
+                changes.delete(item, now)
+            case 5:
+                changes.vanish(item, now)
+        if number % 7 in (0, 1, 6):
+            served.add(item.fullname)
+    stage.simulation.world.set_state("Beta", State.PRIVATE, now)
+    before = len(stage.streams[kind].rows())
+    stage.audit(stage.runner(kind), 60)
+    missing, removed = set(stage.names(kind, "missing")), set(stage.names(kind, "removed_first"))
+    assert missing
+    assert missing <= hidden & served
+    assert removed <= hidden - served
+    found = stage.streams[kind].rows()[before:]
+    assert {key for key, _ in found} <= hidden & served
+    assert all(content["text"] not in ("[removed]", "[deleted]") for _, content in found)

@@ -94,7 +94,8 @@ def test_it_ends_when_the_time_is_over(stage: Stage) -> None:
         raise QuotaShort("the quota is reserved for the streams")
 
     results = audit(stage, 40, 0.2, get=short)
-    assert {result.ended for result in results.values()} == {"the time is over"}
+    why = "the time is over; the last request failed: the quota is reserved for the streams"
+    assert {result.ended for result in results.values()} == {why}
 
 
 def test_it_ends_when_requests_keep_failing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +111,7 @@ def test_it_ends_when_requests_keep_failing(stage: Stage, monkeypatch: pytest.Mo
 def test_a_stop_ends_it(stage: Stage) -> None:
     stop = threading.Event()
     results = audit(stage, 10_000, stop=stop, progress=lambda _sampled, _items: stop.set())
-    assert all(result.ended == "the time is over" for result in results.values())
+    assert all(result.ended == "it was stopped" for result in results.values())
 
 
 def test_rejected_credentials_reach_the_caller(stage: Stage) -> None:
@@ -121,8 +122,17 @@ def test_rejected_credentials_reach_the_caller(stage: Stage) -> None:
         audit(stage, 40, get=rejected)
 
 
-def test_without_a_state_there_is_nothing_to_sample(stage: Stage, tmp_path: Path) -> None:
-    config = replace(stage.config, supervisor=replace(stage.config.supervisor, state_dir=tmp_path))
+def test_before_the_first_run_it_says_so_and_creates_nothing(stage: Stage, tmp_path: Path) -> None:
+    state_dir = tmp_path / "mistyped"
+    config = replace(stage.config, supervisor=replace(stage.config.supervisor, state_dir=state_dir))
     log: Any = stage.notes
     results = run_audit(config, 40, 60.0, log=log, ages=AGES, get=stage.get)
-    assert {result.ended for result in results.values()} == {"no source has anything to sample now"}
+    assert results.keys() == {"submissions", "comments"}
+    assert all("nothing has been captured here yet" in result.ended for result in results.values())
+    assert not state_dir.exists()
+
+
+def test_what_is_too_young_is_not_sampled(stage: Stage) -> None:
+    log: Any = stage.notes
+    results = run_audit(stage.config, 40, 60.0, log=log, ages=Ages(item=1e9, post=1e9), get=stage.get)
+    assert all("no source has anything to sample now" in result.ended for result in results.values())

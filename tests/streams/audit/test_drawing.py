@@ -2,13 +2,14 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
 from core.spool import Gap
 from streams.audit.drawing import by_size, concordance, info, of_different_minutes
 from streams.audit.scope import Scope, is_emptied
-from streams.audit.sources import comments_of
+from streams.audit.sources import Draw, Trees, comments_of, sources_of
 from streams.reddit.listing_page import Item
 from tests.streams.audit.things import BEGUN, gap, post, posts
 
@@ -127,3 +128,43 @@ def test_odd_replies_are_passed_over(replies: object) -> None:
 
 def _listing(children: list[object]) -> dict[str, object]:
     return {"kind": "Listing", "data": {"children": children}}
+
+
+class FakeIndex:
+    """An index of names with one post."""
+
+    def start(self) -> float:
+        return BEGUN
+
+    def draws(self, moments: list[float], _draw: object) -> list[int]:
+        return [36**6] * len(moments)
+
+
+def test_trees_are_not_used_while_no_captured_post_has_comments_of_the_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lists of the two streams may have no subreddit in common: the requests are left to the listings."""
+    monkeypatch.setattr("streams.audit.sources._RETRY_EVERY", 10)
+    index: Any = FakeIndex()
+    trees = Trees(Draw(index, "submissions", Random(1)), 0.0)
+    foreign = {"name": "t3_a", "subreddit": "Beta", "created_utc": BEGUN, "num_comments": 9}
+    asked = 0
+    for _ in range(25):
+        if trees.next(scope()) is not None:
+            asked += 1
+            trees.take(_listing([{"kind": "t3", "data": foreign}]), scope())
+    assert asked == 7, "five, and then every tenth turn"
+    assert "no captured post" in trees.why
+    while trees.next(scope()) is None:
+        pass
+    trees.take(_listing([{"kind": "t3", "data": {**foreign, "subreddit": "Alpha"}}]), scope())
+    assert trees.next(scope()) == ("/comments/a", {"limit": 500})
+
+
+@pytest.mark.parametrize("stream", ["submissions", "comments"])
+def test_listings_of_all_of_reddit_are_not_judged(stream: str) -> None:
+    index: Any = FakeIndex()
+    rotation = sources_of(stream, ["all", "Popular"], lambda _stream: index, Random(1), 600.0)
+    assert rotation.next(scope()) is None
+    assert all("cannot be judged" in source.why for source in rotation.sources)
+    assert len(sources_of(stream, ["all", "Alpha", "Beta"], lambda _stream: index, Random(1), 600.0).sources) == 2
