@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS pending (
     created REAL NOT NULL,
     subreddit TEXT NOT NULL,
     found_at REAL NOT NULL,
-    PRIMARY KEY (name, source)
+    PRIMARY KEY (name, source, cluster)      -- an item that is drawn twice counts twice, as a captured one does
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS subreddits (
@@ -56,6 +56,8 @@ CREATE TABLE IF NOT EXISTS subreddits (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY, why TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID
 """
+
+_DELETE_PENDING = "DELETE FROM pending WHERE name = ? AND source = ? AND cluster = ?"
 
 _ANEW = "the audit continues with the file that is there now, or with a new one; capture is not affected"
 
@@ -186,7 +188,10 @@ class AuditStore:
         now = self._clock()
         with transaction(self._connection) as connection:
             self._insert(connection, ((one, Outcome.FOUND) for one in found), now)
-            waiting = [(one.name, one.source, one.cluster, one.created, one.subreddit, now) for one in pending]
+            waiting = [
+                (one.name, one.source, one.cluster if one.source else "", one.created, one.subreddit, now)
+                for one in pending
+            ]
             connection.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?, ?, ?, ?, ?)", waiting)
             sampled = len(found) + sum(bool(one.source) for one in pending)
             connection.executemany(_COUNT, [("audit_sampled", sampled)] if sampled else [])
@@ -212,8 +217,8 @@ class AuditStore:
         own: list[tuple[Judged, Outcome]] = []
         with transaction(self._connection) as connection:
             for judged, outcome in outcomes:
-                key = (judged.name, judged.source)
-                deleted = connection.execute("DELETE FROM pending WHERE name = ? AND source = ?", key).rowcount
+                key = (judged.name, judged.source, judged.cluster)
+                deleted = connection.execute(_DELETE_PENDING, key).rowcount
                 if deleted and outcome is not None:
                     own.append((judged, outcome))
             self._insert(connection, ((one, outcome) for one, outcome in own if one.source), now)

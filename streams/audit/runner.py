@@ -203,7 +203,8 @@ class AuditRunner:
         outcomes = [(one, self._outcome(one, items.get(one.name), scope, unknown)) for one in pending]
         for in_gaps in (False, True):
             wanted = Outcome.MISSING_IN_GAP if in_gaps else Outcome.MISSING
-            served = [items[one.name].data for one, outcome in outcomes if outcome is wanted and one.name in items]
+            names = {one.name: None for one, outcome in outcomes if outcome is wanted and one.name in items}
+            served = [items[name].data for name in names]
             self._hand_over([data for data in served if not is_emptied(data)], in_gaps=in_gaps)
         own = self.store.conclude(outcomes)
         self._report([one for one, outcome in own if outcome is Outcome.MISSING])

@@ -119,3 +119,20 @@ def test_a_full_file_is_read_quickly_and_then_costs_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize("enabled", [("comments",), ("comments", "submissions")])
 def test_streams_with_a_listing_are_audited(enabled: tuple[str, ...]) -> None:
     assert set(audited_streams((*enabled, "unknown"))) == set(enabled)
+
+
+def test_an_item_that_is_drawn_twice_counts_twice_also_while_it_waits_for_its_second_look(tmp_path: Path) -> None:
+    """A captured one does: a missing one that counted once would make the bound too low."""
+    draws = [Judged("t1_a", "trees", cluster, NOW - 7200, "Bitcoin") for cluster in ("one", "two")]
+    beside = [Judged("t1_b", "", cluster, NOW - 7200, "Bitcoin") for cluster in ("one", "two")]
+    file = AuditStore(tmp_path, "comments", lambda: NOW)
+    file.add([], [*draws, *beside])
+    waiting = file.pending(NOW, 10)
+    assert sorted((one.name, one.source, one.cluster) for one in waiting) == [
+        ("t1_a", "trees", "one"),
+        ("t1_a", "trees", "two"),
+        ("t1_b", "", ""),
+    ]
+    assert len(file.conclude((one, Outcome.MISSING) for one in waiting)) == 3
+    file.close()
+    assert read_report(tmp_path, ["comments"], *EVER).outcomes.missing == 2
