@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from core.storage.private_files import make_directory
+from core.storage.private_files import make_directory, open_private
 
 _REASON = 100  # characters
 
@@ -74,7 +74,7 @@ class BadLines:
                 if not row.endswith(b"\n") or len(fields) < 3:
                     break  # torn by a kill
                 self._last, kept, rows = int(fields[0]), kept + int(fields[1]) + 1, rows + len(row)
-            self._lines, self._index = self.path.open("ab"), self._index_path.open("ab")
+            self._lines, self._index = _append(self.path), _append(self._index_path)
             self._lines.truncate(kept)
             self._index.truncate(rows)
         return self._lines, self._index
@@ -86,3 +86,7 @@ class BadLines:
             if file is not None:
                 file.close()
         self._lines = self._index = None
+
+
+def _append(path: Path) -> BinaryIO:
+    return os.fdopen(open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")

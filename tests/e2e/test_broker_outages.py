@@ -19,7 +19,7 @@ def test_the_broker_stopped_for_15_seconds_and_back(trial: Trial) -> None:
     assert out_of_order(trial.records()) == []
 
 
-@on(EXACTLY_ONCE, soak=(KAFKA,))
+@on(soak=(EXACTLY_ONCE, KAFKA))
 def test_the_broker_killed_and_started_again_on_its_own_data(trial: Trial) -> None:
     """Twice: at once, and after some seconds of absence."""
     trial.start()

@@ -29,7 +29,7 @@ def test_a_burst_of_150_a_second_for_10_seconds(trial: Trial) -> None:
     assert not trial.finish(at_least=1600).lost
 
 
-@on(EVERYWHERE)
+@on(soak=(EVERYWHERE,))
 def test_errors_resets_broken_json_and_html(trial: Trial) -> None:
     """At the shares of the issue, and then with a third of all answers bad."""
     trial.start(faults=UNRELIABLE, comments_per_second=39)
@@ -94,7 +94,7 @@ def refusals(trial: Trial) -> int:
     return int(trial.simulator.stats()["by_status"].get("429", 0))
 
 
-@on(EVERYWHERE)
+@on(soak=(EVERYWHERE,))
 def test_tokens_that_expire_every_5_seconds(trial: Trial) -> None:
     """Announced by their lifetime, and revoked without a word as well."""
     trial.start(token_lifetime=5)

@@ -7,6 +7,7 @@ from tests.support.durations import allowed
 from tests.support.processes import gone
 from tests.support.proxies import PProxy, ProxyPy
 from tests.support.scrape import Scrape
+from tests.support.soaking import SOAK
 from tests.support.waiting import wait_until
 
 _ENOUGH = 4  # kills: on a slow machine a process may not get far in three seconds
@@ -57,6 +58,7 @@ def test_sigterm_in_the_middle_and_a_new_start(scrape: Scrape, tmp_path: Path) -
     scrape.finish()
 
 
+@SOAK
 def test_sigkill_of_the_supervisor_and_a_new_start(scrape: Scrape, tmp_path: Path) -> None:
     """No orphan outlives it by two seconds; the next one takes back what the dead held, without waiting for it."""
     scrape.simulate(latency=0.3)

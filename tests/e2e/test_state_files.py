@@ -73,7 +73,7 @@ def finish(trial: Trial, at_least: int) -> None:
     trial.notes["outside"] = len(ledger.lost_outside_gaps)
 
 
-@on(EXACTLY_ONCE, soak=(EVERYWHERE,))
+@on(soak=(EXACTLY_ONCE, EVERYWHERE))
 def test_the_spool_removed_while_it_runs(trial: Trial) -> None:
     """The case that was found: the writer went on into the file that has no name any more."""
     begin(trial, WORLD)

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.simulator.client import QUIET, ROOT, Running
+from tests.support.soaking import SOAK
 from tests.support.waiting import wait_until
 
 
@@ -60,11 +61,11 @@ def test_the_same_seed_makes_the_same_items() -> None:
         (["--faults", '{"status_53": 1}'], "did you mean status_503"),
         (["--faults", "none"], "not JSON"),
         (["--late-share", "2"], "share from 0 to 1"),
-        (["--cap", "0"], "1 or more"),
-        (["--late-seconds", "5", "1"], "--late-seconds"),
-        (["--window", "0"], "above 0"),
+        pytest.param(["--cap", "0"], "1 or more", marks=SOAK),
+        pytest.param(["--late-seconds", "5", "1"], "--late-seconds", marks=SOAK),
+        pytest.param(["--window", "0"], "above 0", marks=SOAK),
         (["--texts", "/nowhere/at/all"], "no such file"),
-        (["--latencies", "about"], "about=0.5"),
+        pytest.param(["--latencies", "about"], "about=0.5", marks=SOAK),
         (["--latencies", "aboot=1"], "known are about"),
         (["--crawl-posts", "2000"], "1296 or less"),
         (["--tls-key", "key.pem"], "--tls-certificate"),

@@ -356,6 +356,7 @@ from pathlib import Path
 from core.errors import GaplessError
 from tests.streams.reddit import test_answer_limits as scripts
 from tests.streams.reddit.client_house import House
+from tests.support.soaking import SOAK
 house = House(Path(sys.argv[1]), sys.argv[2], deadline=120.0)
 for _ in range(6):
     try:
@@ -367,7 +368,10 @@ print(status.split("VmHWM:")[1].split()[0], status.split("VmRSS:")[1].split()[0]
 """
 
 
-@pytest.mark.parametrize("script", [endless, gzip_bomb, chunked_gzip_bomb, small_objects, wide_text])
+@pytest.mark.parametrize(
+    "script",
+    [endless, small_objects, *(pytest.param(one, marks=SOAK) for one in (gzip_bomb, chunked_gzip_bomb, wide_text))],
+)
 def test_memory_stays_below_256_mib(server: RawReddit, tmp_path: Path, script: Callable[[Send], None]) -> None:
     server.script = script
     ran = subprocess.run(
