@@ -22,6 +22,7 @@ from streams.reddit.http_client import _Sockets
 from tests.streams.reddit.client_house import House
 from tests.support.durations import allowed
 from tests.support.raw_reddit import LISTING, RawReddit, Send, once, respond, token
+from tests.support.soaking import SOAK
 from tests.support.waiting import wait_until
 
 MIB = 1024**2
@@ -356,7 +357,6 @@ from pathlib import Path
 from core.errors import GaplessError
 from tests.streams.reddit import test_answer_limits as scripts
 from tests.streams.reddit.client_house import House
-from tests.support.soaking import SOAK
 house = House(Path(sys.argv[1]), sys.argv[2], deadline=120.0)
 for _ in range(6):
     try:
