@@ -254,7 +254,13 @@ class Group:
         if self._collective:  # its items have no configured subreddit: proofs of others show nothing about it
             ceiling = coverage.proven_until.get(self.names[0].lower(), float("inf"))
         return ListingPoll(
-            active, coverage, self._log, start=self._tools.start, ceiling=ceiling, reach=self._reach(active)
+            active,
+            coverage,
+            self._log,
+            start=self._tools.start,
+            ceiling=ceiling,
+            reach=self._reach(active),
+            crowded=self._tools.pacing.is_crowded,
         )
 
     def _reach(self, names: tuple[str, ...]) -> float:

@@ -42,8 +42,10 @@ class ListingPoll:
         start: str,
         ceiling: float | None = None,
         reach: float = float("inf"),
+        crowded: bool = False,
     ) -> None:
         self.new = 0
+        self._crowded = crowded
         self.top: Page | None = None
         self.done = False
         self.subreddits = subreddits
@@ -83,7 +85,13 @@ class ListingPoll:
         return self.is_first and begun is not None and max(self.walk.foot, default=begun) < begun
 
     def _has_passed_the_listing(self) -> bool:
-        """Return whether the listing has moved on past a slow first walk: nothing below its items is still listed."""
+        """Return whether the listing has moved on past a slow first walk: it no longer shows what is below its items.
+
+        A subreddit's own listing may still show it. So the walk begins again, and what it misses becomes a gap that is
+        repaired from the own listings; except where many groups share the quota (`crowded`), for older items only.
+        """
+        if len(self.subreddits) > 1 and not self._crowded:
+            return False
         return self.reads_backlog and self.walk.items >= _PASSED
 
     def next(self, limit: int = PAGE_SIZE) -> Request:

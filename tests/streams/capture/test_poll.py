@@ -8,6 +8,7 @@ import pytest
 from core.spool import SpoolReader, SpoolWriter
 from streams.capture.coverage import CLOCK_GRAIN, Coverage
 from streams.capture.poll import ListingPoll
+from streams.capture.walk import WalkOutcome
 from streams.reddit.listing_page import Page, Request, parse_page
 from tests.streams.capture.life import BIRTH, STREAM, Notes
 from tests.streams.capture.world import envelope
@@ -216,3 +217,30 @@ def test_what_a_late_scan_captured_does_not_continue_the_first_walk(writer: Spoo
     coverage.absorb_late(page(down_from(400, 60), more=True), SUBREDDITS)
     second_walk(coverage, down_from(440, 120))
     assert len(coverage.gaps) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "crowded", "outcome"),
+    [
+        (("Alpha", "Beta"), False, WalkOutcome.STALE),
+        (("Alpha",), False, WalkOutcome.MET),
+        (("Alpha", "Beta"), True, WalkOutcome.MET),
+    ],
+)
+def test_a_first_walk_that_its_listing_left_behind_claims_nothing_that_own_listings_may_show(
+    writer: SpoolWriter, names: tuple[str, ...], crowded: bool, outcome: WalkOutcome
+) -> None:
+    """It met as many items as a listing holds, and all its anchors are gone; older items are in the own listings."""
+    born = 1_700_000_000
+    coverage = Coverage(writer, STREAM, names, clock=lambda: born + 1.0)
+    poll = ListingPoll(names, coverage, Notes(), start="backlog", crowded=crowded)  # type: ignore[arg-type]
+    for top in range(born, born - 1000, -100):
+        children = [
+            {"kind": "t3", "data": {"name": f"t3_{n}", "subreddit": names[n % len(names)], "created_utc": float(n)}}
+            for n in range(top, top - 100, -1)
+        ]
+        poll.take(parse_page(envelope(children, f"t3_{top - 99}"), STREAM), poll.next(), born + 1.0)
+    while not poll.done:
+        poll.take(Page((), None), poll.next(), born + 20.0)
+    assert poll.walk.outcome is outcome
+    assert bool(coverage.proven_until) is (outcome is WalkOutcome.MET)
