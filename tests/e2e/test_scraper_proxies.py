@@ -19,6 +19,7 @@ def is_healthy(scrape: Scrape, name: str) -> bool:
     return bool(scrape.proxy_row(name).get("state") == "healthy")
 
 
+@SOAK
 def test_proxies_that_never_work_beside_a_good_one(scrape: Scrape, tmp_path: Path) -> None:
     """They fail from the start; the crawl finishes through the good one, and names the bad ones."""
     good = ProxyPy(tmp_path, "good")

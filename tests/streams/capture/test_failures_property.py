@@ -68,7 +68,7 @@ def poison(world: World, place: int) -> None:
 
 
 @LONGER
-@settings(max_examples=examples(6, soak=24), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(4, soak=24), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),

@@ -108,7 +108,7 @@ moments = st.lists(st.tuples(st.floats(20.0, 300.0), st.sampled_from([NARROW, 90
 
 
 @LONGER
-@settings(max_examples=examples(4, soak=16))
+@settings(max_examples=examples(3, soak=16))
 @given(moments=moments, rates=st.lists(st.sampled_from([0.0, 0.05, 0.2]), min_size=4, max_size=4), kill=st.booleans())
 def test_names_that_move_between_groups_lose_and_repeat_nothing(
     moments: list[tuple[float, int]], rates: list[float], kill: bool

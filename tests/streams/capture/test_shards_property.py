@@ -57,7 +57,7 @@ def play(cluster: Cluster, happening: tuple[Any, ...]) -> None:
 
 
 @LONGER
-@settings(max_examples=examples(3, soak=100), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(2, soak=100), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 150),
     first=st.lists(machine, min_size=SHARDS, max_size=SHARDS),

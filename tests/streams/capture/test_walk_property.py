@@ -101,7 +101,7 @@ def excused(thing: Thing, gaps: list[Gap]) -> bool:
 
 
 @LONGER
-@settings(max_examples=examples(15, soak=60), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10, soak=60), suppress_health_check=[HealthCheck.too_slow])
 @given(
     backlog=st.integers(0, 260),
     page_size=st.sampled_from([20, 50, 100]),
