@@ -1,10 +1,9 @@
 """The part of the command line that says what becomes of items later, and which are hidden from listings."""
 
 import argparse
-import json
 from typing import Any
 
-from simulator.option_types import amount, share
+from simulator.option_types import amount, rule_list, share
 from simulator.settings import ChangeSettings
 
 _SHARES = {
@@ -13,6 +12,8 @@ _SHARES = {
     "lost-comments-share": "the same for comments (%(default)s)",
     "restored-share": "share of the removed items that are restored later (%(default)s)",
 }
+
+_RULE = '[{"share": 0.01, "kind": "comments"}]'
 
 
 def add(group: argparse._ArgumentGroup) -> None:
@@ -39,10 +40,10 @@ def add(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--count-comments", action="store_true", help="num_comments of posts is the number of comments")
     group.add_argument(
         "--hide",
-        type=_rules,
+        type=rule_list(_RULE),
         default=(),
         metavar="JSON",
-        help='rules of items that no listing shows, e.g. [{"share": 0.01, "kind": "comments"}]',
+        help=f"rules of items that no listing shows, e.g. {_RULE}",
     )
     for kind, name in (("submissions", "post"), ("comments", "comment")):
         group.add_argument(
@@ -66,13 +67,3 @@ def _count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number, 0 or more")
     return value
-
-
-def _rules(text: str) -> tuple[dict[str, object], ...]:
-    try:
-        rules = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"share": 0.01, "kind": "comments"}]')
-    return tuple(rules)

@@ -70,7 +70,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--rules",
-        type=rule_list,
+        type=rule_list('[{"names": ["Alpha"], "status": 451}]'),
         default=(),
         metavar="JSON",
         help='rules from the start, e.g. [{"names": ["Alpha"], "status": 451}]',

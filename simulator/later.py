@@ -1,4 +1,4 @@
-"""What becomes of an item after its creation, and how Reddit shows it then.
+"""Changes an item after its creation, and shows it then as Reddit does.
 
 Pure: no time and no network.
 """

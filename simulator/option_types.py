@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 
 
 def amount(text: str) -> float:
@@ -55,12 +56,16 @@ def fault_object(text: str) -> dict[str, object]:
     return faults
 
 
-def rule_list(text: str) -> tuple[dict[str, object], ...]:
-    """Parse a JSON list of rules."""
-    try:
-        rules = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise argparse.ArgumentTypeError('give a list of objects, e.g. [{"names": ["Alpha"], "status": 451}]')
-    return tuple(rules)
+def rule_list(example: str) -> Callable[[str], tuple[dict[str, object], ...]]:
+    """Return the parser of a JSON list of rules; an invalid one is answered with this example."""
+
+    def parse(text: str) -> tuple[dict[str, object], ...]:
+        try:
+            rules = json.loads(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+        if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+            raise argparse.ArgumentTypeError(f"give a list of objects, e.g. {example}")
+        return tuple(rules)
+
+    return parse

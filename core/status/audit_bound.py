@@ -54,7 +54,7 @@ class Outcomes(NamedTuple):
 
     @property
     def expected(self) -> int:
-        """Those that should be there."""
+        """The number of items that should be there."""
         return self.found + self.missing
 
     def plus(self, other: "Outcomes", times: int = 1) -> "Outcomes":

@@ -1,4 +1,4 @@
-"""How the audit draws its samples: at random, and so that items that may be missing together stay few. Pure."""
+"""Draws the samples of the audit: at random, and so that items that may be missing together stay few. Pure."""
 
 from collections.abc import Iterable, Sequence
 from random import Random

@@ -19,9 +19,9 @@ from core.reddit.request_errors import QuotaShort, RateLimited, RequestRejected,
 from core.spool import SpoolReader
 from core.spool.name_index import NameIndex
 from core.status.audit_store import AuditStore, Judged, Outcome
+from streams.audit.audit_scope import Scope, is_emptied
 from streams.audit.drawing import Ask, info
 from streams.audit.found_files import Finding, write_finding
-from streams.audit.scope import Scope, is_emptied
 from streams.audit.sources import Rotation, Sample, Source, sources_of
 from streams.reddit.listing_page import PAGE_SIZE, Item, parse_page
 

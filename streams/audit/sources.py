@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from core.cluster.shards import is_collective
 from core.spool.name_index import NameIndex, id_of
 from core.stream_kinds import listing_of
+from streams.audit.audit_scope import Scope
 from streams.audit.drawing import (
     MOST_OF_PAGE,
     MOST_OF_TREE,
@@ -27,7 +28,6 @@ from streams.audit.drawing import (
     info,
     of_different_minutes,
 )
-from streams.audit.scope import Scope
 from streams.reddit.listing_page import PAGE_SIZE, Item, Page, listing_path, parse_page
 
 #: Comments of a tree in one answer (Reddit's limit).

@@ -1,19 +1,17 @@
 """The process of one stream: opens its resources and captures until a stop is requested."""
 
-import random
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from core.backoff import Backoff
 from core.child import ChildContext
 from core.config.slices import StreamConfig
 from core.logging.shown_names import shown_subreddits
 from core.process.memory_tuning import tune_gc
 from core.reddit.limiter import Limiter
-from core.spool import SpoolBroken, SpoolError, SpoolWriter, watched
+from core.spool import SpoolError, SpoolWriter, watched
 from core.spool.name_index_writer import NameIndexWriter
 from streams.audit.background import start_background_audit
 from streams.capture.audit_finds import AuditFinds
@@ -26,11 +24,10 @@ from streams.capture.page_fetcher import PageFetcher
 from streams.capture.shard_process import capture_shards
 from streams.capture.shared_findings import SharedFindings
 from streams.capture.total_loss import TotalLossWatch
+from streams.opening import open_patiently
 from streams.reddit.praw_client import PrawClient
 
 _Result = TypeVar("_Result")
-
-_REOPEN = Backoff(first=1.0, longest=30.0)
 
 #: Seconds that a start = "now" waits for Kafka's answer whether it is the first one, and between two checks.
 _ORIGIN_WITHIN_S = 10.0
@@ -184,18 +181,8 @@ def _left_cluster(context: ChildContext, config: StreamConfig, writer: SpoolWrit
 
 def _retried(context: ChildContext, call: Callable[[], _Result]) -> _Result | None:
     """Return what the call returns, after a pause while the spool cannot be written; None after a stop."""
-    failures = 0
-    while not context.stop.is_set():
-        try:
-            return call()
-        except SpoolBroken:
-            raise
-        except (SpoolError, OSError) as error:
-            failures += 1
-            seconds = _REOPEN.pause(failures, random.random)
-            context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
-                "spool_not_opened", error=str(error), retry_in_seconds=round(seconds, 1)
-            )
-            context.ready()  # alive and waiting: a restart would not help
-            context.wait(seconds)
-    return None
+
+    def report(error: Exception, seconds: float) -> None:
+        context.log.error("spool_not_opened", error=str(error), retry_in_seconds=seconds)
+
+    return open_patiently(context, call, (SpoolError, OSError), report)

@@ -25,6 +25,7 @@ from streams.changes.info_requests import InfoRequests
 from streams.changes.reddit_clock import RedditClock
 from streams.changes.schedule import Schedule
 from streams.changes.status_file import StatusFile
+from streams.opening import open_patiently
 from streams.reddit.praw_client import PrawClient
 
 _Result = TypeVar("_Result")
@@ -34,7 +35,6 @@ STREAM = "changes"
 #: The entry of the cursor with the id of the file of duties.
 STORE_CURSOR = "changes_store"
 
-_REOPEN = Backoff(first=1.0, longest=30.0)
 _RETRY = Backoff(first=0.5, longest=30.0)
 
 #: Seconds between two looks for delivered records, two prunings of the spool, and two writings of the status.
@@ -273,18 +273,8 @@ def _open_spool(context: ChildContext, config: ChangesConfig) -> SpoolWriter | N
 
 def _retried(context: ChildContext, call: Callable[[], _Result]) -> _Result | None:
     """Return what the call returns, after a pause while a file cannot be written; None after a stop."""
-    failures = 0
-    while not context.stop.is_set():
-        try:
-            return call()
-        except SpoolBroken:
-            raise
-        except (TransientError, OSError, sqlite3.Error) as error:
-            failures += 1
-            seconds = _REOPEN.pause(failures, random.random)
-            context.log.error(  # noqa: TRY400 (a full disk needs no traceback)
-                "changes_not_opened", error=str(error), retry_in_seconds=round(seconds, 1)
-            )
-            context.ready()  # alive and waiting: a restart would not help
-            context.wait(seconds)
-    return None
+
+    def report(error: Exception, seconds: float) -> None:
+        context.log.error("changes_not_opened", error=str(error), retry_in_seconds=seconds)
+
+    return open_patiently(context, call, (TransientError, OSError, sqlite3.Error), report)

@@ -19,7 +19,7 @@ from core.logging import log_setup
 from core.masking.external import masked
 from core.masking.printable import printable
 from core.stream_kinds import stream_names
-from streams.publisher.backfill import PROCESS, Backfill, BackfillOptions, BackfillResult, Progress
+from streams.publisher.dump_publisher import PROCESS, Backfill, BackfillOptions, BackfillResult, Progress
 from streams.sources.dump_files import STDIN
 from streams.sources.dump_record import Wanted
 from supervisor.cli.arguments import moment, subreddit

@@ -1,4 +1,4 @@
-"""Where a row goes: the topic of its stream, the compacted topic `latest`, or both. Pure."""
+"""Chooses the destination of a row: the topic of its stream, the compacted topic `latest`, or both. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from core.spool import Gap
+from streams.audit.audit_scope import Scope, is_emptied
 from streams.audit.drawing import by_size, concordance, info, of_different_minutes
-from streams.audit.scope import Scope, is_emptied
 from streams.audit.sources import Draw, Trees, comments_of, sources_of
 from streams.reddit.listing_page import Item
 from tests.streams.audit.things import BEGUN, gap, post, posts

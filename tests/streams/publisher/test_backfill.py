@@ -17,7 +17,7 @@ from core.errors import TransientError
 from core.storage.lock_file import take_lock
 from streams.positions.position_writer import PositionWriter
 from streams.positions.publisher_store import PublisherStore
-from streams.publisher.backfill import Backfill, BackfillOptions, BackfillResult, Progress
+from streams.publisher.dump_publisher import Backfill, BackfillOptions, BackfillResult, Progress
 from streams.publisher.publisher_process import Publisher
 from tests.streams.examples.json_lines import JsonLinesSink
 from tests.streams.sources.dumps import PACK, comment, text_of
@@ -100,7 +100,7 @@ def test_a_stopped_run_continues_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_one_backfill_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.publisher.backfill._LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("streams.publisher.dump_publisher._LOCK_TIMEOUT_S", 0.0)
     (tmp_path / "state" / "backfill").mkdir(parents=True)
     take_lock(tmp_path / "state" / "backfill" / "lock", 0.0)
     with pytest.raises(TransientError, match="another backfill of this installation runs"):

@@ -8,7 +8,7 @@ import pytest
 from core.config import Config
 from core.config.sections import KafkaSection
 from core.errors import ConfigError
-from streams.publisher.backfill import BackfillOptions, BackfillResult, Progress
+from streams.publisher.dump_publisher import BackfillOptions, BackfillResult, Progress
 from supervisor.cli import main
 from supervisor.cli.backfill import _report, _size, backfill, progress_text
 

@@ -23,12 +23,6 @@ TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[FilledSpool]:
-    with FilledSpool(tmp_path, "comments") as spool:
-        yield spool
-
-
-@pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage

@@ -169,12 +169,6 @@ class Stage:
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[FilledSpool]:
-    with FilledSpool(tmp_path, "comments") as spool:
-        yield spool
-
-
-@pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     stage = Stage(tmp_path)
     yield stage

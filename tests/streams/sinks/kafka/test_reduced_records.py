@@ -24,12 +24,6 @@ DROPPED = PLAIN | {"dropped": "reddit"}
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[FilledSpool]:
-    with FilledSpool(tmp_path, "comments") as spool:
-        yield spool
-
-
-@pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     made = started(tmp_path)
     yield made

@@ -23,12 +23,6 @@ BOTH = Destinations({"submissions": "posts", "comments": "posts", "changes": "po
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Iterator[FilledSpool]:
-    with FilledSpool(tmp_path, "comments") as spool:
-        yield spool
-
-
-@pytest.fixture
 def changes(tmp_path: Path) -> Iterator[ChangesSpool]:
     spool = ChangesSpool(tmp_path)
     yield spool
